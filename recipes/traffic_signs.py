@@ -1,0 +1,34 @@
+"""Traffic signs: which of many kinds a crop shows. A sorter: there is no good class, the unsure ones go to review.
+
+Camera  crops of signs from a moving car: dusk, glare, motion blur; mostly small, a few dozen pixels a side.
+Data    DATA/<kind>/*.png or a manifest.csv with path, label and group (one drive past a sign is one group: its frames
+        are nearly the same picture, and must not be split between train and test).
+Expect  to be measured
+Run     python recipes/traffic_signs.py DATA --out DIR
+"""
+
+from visiontune.tune import Classify, Recipe, Unfreeze, finetune, main, policies, read
+
+recipe = Recipe(
+    backbone="mobilenetv2_100.ra_in1k",
+    head=Classify(),
+    policy=policies.road_signs(),
+    unfreeze=Unfreeze.all(after=2, decay=0.9),
+    size=(80, 80),
+    epochs=16,
+    batch=64,
+    lr=3e-3,
+    good=None,
+)
+
+
+def cook(recipe, data, out, resume=False):
+    crops = read(data, good=recipe.good, group=recipe.group)
+    run = finetune(recipe, crops, out=out, resume=resume)
+    run.calibrate(escapes=0.02, confidence=0.95)
+    run.export()
+    run.report()
+
+
+if __name__ == "__main__":
+    main(recipe, cook)

@@ -1,0 +1,1 @@
+"""Tests of the report: its numbers, its words, its figures, its page."""

@@ -1,0 +1,239 @@
+"""Measuring: counts against a slow recount, bounds, groups, refusals, speed."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.line_models import CLASSES, a_card, level, table_model
+from visiontune import BadData, BadFrame, BadModel, Inspector, Verdict
+from visiontune.runtime import binomial
+from visiontune.runtime.measure import measure
+from visiontune.runtime.measurement import table
+
+
+@dataclass
+class Sample:
+    path: Path
+    label: str | None
+    group: str
+
+
+class Scripted:
+    """An inspector that says what the path tells: decision and kind."""
+
+    def __init__(self, verdicts, card=None):
+        self.verdicts = iter(verdicts)
+        self.card = card or a_card()
+
+    def __call__(self, frame):
+        decision, kind = next(self.verdicts)
+        return Verdict(decision, 0.5, kind, {})
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("frames") / "frame.png"
+    Image.fromarray(level(1)).save(path)
+    return path
+
+
+def measured(picture, rows, *, good="good", **options):
+    """Measures rows of (label, group, decision, kind)."""
+    parts = [Sample(picture, label, group) for label, group, _, _ in rows]
+    inspector = Scripted([(decision, kind) for _, _, decision, kind in rows], a_card(good=good))
+    return measure(inspector, parts, **options)
+
+
+row = st.tuples(
+    st.sampled_from(CLASSES),
+    st.sampled_from("abcd"),
+    st.sampled_from(["pass", "review", "reject"]),
+    st.sampled_from(CLASSES),
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(row, min_size=1, max_size=30), st.sampled_from(["good", None]))
+def test_counts_are_those_of_a_slow_recount(picture, rows, good):
+    found = measured(picture, rows, good=good, bootstrap=0)
+    bad = [r for r in rows if r[0] != "good"]
+    fine = [r for r in rows if r[0] == "good"]
+    recalls = {}
+    for name in CLASSES:
+        members = [r for r in rows if r[0] == name]
+        if members:
+            hits = sum(r[3] == name for r in members)
+            recalls[name] = hits / len(members)
+            assert (found.recall[name].hits, found.recall[name].of) == (hits, len(members))
+    assert set(found.recall) == set(recalls)
+    assert found.balanced_accuracy == pytest.approx(sum(recalls.values()) / len(recalls))
+    assert (found.top1.hits, found.top1.of) == (sum(r[0] == r[3] for r in rows), len(rows))
+    assert found.confusion == [[sum(r[0] == t and r[3] == p for r in rows) for p in CLASSES] for t in CLASSES]
+    assert found.review.hits == sum(r[2] == "review" for r in rows)
+    assert (found.n, found.groups) == (len(rows), len({r[1] for r in rows}))
+    if good is None:
+        assert (found.escapes, found.escaped_groups, found.overkill) == (None, None, None)
+        return
+    assert (found.escapes.hits, found.escapes.of) == (sum(r[2] == "pass" for r in bad), len(bad))
+    assert (found.overkill.hits, found.overkill.of) == (sum(r[2] == "reject" for r in fine), len(fine))
+    escaped = {r[1] for r in bad if r[2] == "pass"}
+    assert (found.escaped_groups.hits, found.escaped_groups.of) == (len(escaped), len({r[1] for r in bad}))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(row, min_size=2, max_size=20))
+def test_intervals_are_those_of_a_slow_bootstrap(picture, rows):
+    found = measured(picture, rows, bootstrap=60, confidence=0.8)
+    names = list(dict.fromkeys(r[1] for r in rows))
+    if len(names) < 2:
+        assert found.intervals == {"balanced_accuracy": None, "top1": None, "escapes": None}
+        return
+    samples = {"balanced_accuracy": [], "top1": [], "escapes": []}
+    for drawn in np.random.default_rng(20250101).integers(len(names), size=(60, len(names))):
+        again = [r for index in drawn for r in rows if r[1] == names[index]]
+        one = measured(picture, again, bootstrap=0)
+        samples["balanced_accuracy"].append(one.balanced_accuracy)
+        samples["top1"].append(one.top1.rate)
+        if one.escapes.of:
+            samples["escapes"].append(one.escapes.rate)
+    for name, values in samples.items():
+        wanted = tuple(np.percentile(values, [10, 90])) if values else None
+        assert found.intervals[name] == (wanted if wanted is None else pytest.approx(wanted))
+
+
+def test_bounds_are_the_exact_ones(picture):
+    rows = [("crack", str(i), "pass" if i == 0 else "reject", "crack") for i in range(93)]
+    escapes = measured(picture, rows).escapes
+    assert (escapes.low, escapes.high) == binomial.interval(1, 93)
+    assert escapes.upper == binomial.upper(1, 93) <= 0.05
+    assert escapes.rate == pytest.approx(1 / 93)
+
+
+def test_without_defective_parts_nothing_is_certified(picture):
+    found = measured(picture, [("good", "a", "pass", "good"), ("good", "b", "pass", "good")])
+    assert (found.escapes.rate, found.escapes.low, found.escapes.upper) == (None, 0, 1)
+    assert found.intervals["escapes"] is None
+    assert "-" in table(found)
+
+
+def test_one_group_has_no_interval(picture):
+    found = measured(picture, [("good", "a", "pass", "good"), ("crack", "a", "pass", "good")])
+    assert set(found.intervals.values()) == {None}
+
+
+def test_measures_a_real_model_from_files(tmp_path):
+    severity = np.linspace(0, 1, 256)
+    kinds = np.column_stack([1 - severity, severity, 0 * severity])
+    inspector = Inspector(table_model({"severity": severity, "kinds": kinds}))
+    parts = []
+    for value, label in (
+        (10, "good"),
+        (120, "good"),
+        (250, "good"),
+        (20, "crack"),
+        (240, "crack"),
+        (255, "scratch"),
+    ):
+        path = tmp_path / f"{value}.png"
+        Image.fromarray(level(value)).save(path)
+        parts.append(Sample(path, label, path.stem))
+    seen = []
+    found = measure(inspector, iter(parts), progress=seen.append)
+    assert seen == [1] * 6
+    assert (found.escapes.hits, found.escapes.of) == (1, 3)  # 20 passes
+    assert (found.overkill.hits, found.overkill.of) == (1, 3)  # 250 is rejected
+    assert found.review.hits == 1
+    assert found.confusion == [[2, 1, 0], [1, 1, 0], [0, 1, 0]]
+    assert 0 < found.judge_ms.p50 <= found.judge_ms.p99
+    assert 0 < found.decode_ms.p50 <= found.decode_ms.p99
+
+
+def test_results_are_json_and_repeat(picture):
+    rows = [(CLASSES[i % 3], str(i % 5), "pass", CLASSES[i % 2]) for i in range(30)]
+    first, second = (measured(picture, rows).as_dict() for _ in range(2))
+    for found in (first, second):
+        del found["judge_ms"], found["decode_ms"]
+    assert first == second
+    assert json.loads(json.dumps(first, allow_nan=False))["escapes"]["of"] == 20
+
+
+# refusals
+
+
+def test_unlabelled_and_unknown_labels_are_named(picture):
+    inspector = Scripted([])
+    with pytest.raises(BadData, match=r"1 parts without a label: .*frame\.png"):
+        measure(inspector, [Sample(picture, None, "a"), Sample(picture, "good", "b")])
+    many = [Sample(Path(f"{i}.png"), "dent", "a") for i in range(8)]
+    with pytest.raises(
+        BadData, match=r"out of good, crack, scratch, .*8 parts .*0\.png \(dent\).* and 3 more"
+    ):
+        measure(inspector, many)
+
+
+def test_no_parts_are_refused():
+    with pytest.raises(BadData, match="found none"):
+        measure(Scripted([]), [])
+
+
+def test_an_unreadable_picture_stops_the_measurement(tmp_path):
+    path = tmp_path / "bad.png"
+    path.write_bytes(b"nothing")
+    with pytest.raises(BadFrame, match=r"bad\.png"):
+        measure(Scripted([]), [Sample(path, "good", "a")])
+
+
+def test_a_model_that_names_nothing_is_refused(picture):
+    with pytest.raises(BadModel, match=r"frame\.png"):
+        measured(picture, [("good", "a", "review", "")])
+
+
+def test_confidence_must_be_one(picture):
+    with pytest.raises(ValueError, match="confidence"):
+        measured(picture, [("good", "a", "pass", "good")], confidence=1.0)
+
+
+# text
+
+
+def test_the_table_leads_with_escapes_and_tells_the_bounds(picture):
+    rows = [("crack", str(i // 2), "pass" if i == 0 else "reject", "crack") for i in range(100)]
+    rows += [("good", f"g{i}", "pass", "good") for i in range(50)]
+    found = measured(picture, rows)
+    lines = table(found).splitlines()
+    assert lines[0].startswith("150 parts in 100 groups")
+    assert lines[2].split()[:3] == ["escapes", "1.00%", "1/100"]
+    assert f"at most {100 * binomial.upper(1, 100):.2f}% certified" in lines[2]
+    assert lines[3].split()[:4] == ["by", "group", "2.00%", "1/50"]
+    assert str(found) == table(found)
+    assert max(map(len, lines)) < 130
+
+
+def test_many_classes_show_the_commonest_confusions(picture):
+    names = tuple(f"sign {i}" for i in range(43))
+    rows = [(name, name, "pass", names[0]) for name in names for _ in range(1 + (name == "sign 7"))]
+    inspector = Scripted([(r[2], r[3]) for r in rows], a_card(classes=names, good=None))
+    text = str(measure(inspector, [Sample(picture, r[0], r[1]) for r in rows], bootstrap=10))
+    assert "sign 7 named sign 0" in text
+    assert max(map(len, text.splitlines())) < 130
+    assert "escapes" not in text
+
+
+def test_ten_thousand_parts_are_counted_in_seconds(picture, monkeypatch):
+    monkeypatch.setattr("visiontune.runtime.measure.decode", lambda path: None)
+    rng = np.random.default_rng(0)
+    rows = [
+        (CLASSES[k], str(i), "pass", CLASSES[k]) for i, k in enumerate(rng.integers(0, 3, 10_000).tolist())
+    ]
+    begin = perf_counter()
+    found = measured(picture, rows)
+    assert perf_counter() - begin < 10
+    assert math.isclose(found.balanced_accuracy, 1)

@@ -1,0 +1,102 @@
+"""Stages of backbones of every family: total, disjoint, in order of execution; closed means still."""
+
+from itertools import pairwise
+
+import pytest
+import timm
+import torch
+
+from visiontune.heads import Classify, Labels
+from visiontune.tune.learner import fingerprint
+from visiontune.tune.net import Net
+from visiontune.tune.stages import own_size, stages, traced
+
+FAMILIES = [
+    "test_resnet",
+    "test_convnext",
+    "test_efficientnet",
+    "test_vit",
+    "test_mambaout",
+    "test_nfnet",
+    "test_byobnet",
+]
+MORE = [
+    "resnet18",
+    "mobilenetv2_035",
+    "mobilenetv3_small_100",
+    "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+]
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *(pytest.param(n, marks=pytest.mark.slow) for n in MORE)])
+def test_stages_are_total_disjoint_and_in_order_of_execution(name):
+    backbone = timm.create_model(name, num_classes=0)
+    found = stages(backbone)
+    owned = [parameter for stage in found for parameter in stage.parameters]
+    assert sorted(owned) == sorted(parameter for parameter, _ in backbone.named_parameters())
+    assert len({stage.name for stage in found}) == len(found)
+    run = traced(backbone, own_size(backbone))
+    spans = []
+    for stage in found:
+        modules = [parameter.rpartition(".")[0] for parameter in stage.parameters]
+        when = [run.order[module] for module in modules if module in run.order]
+        if when:
+            spans.append((min(when), max(when)))
+    for (_, last), (first, _) in pairwise(spans):
+        assert last < first
+
+
+def test_many_equal_blocks_become_four_spans():
+    found = stages(timm.create_model("vit_tiny_patch16_224", num_classes=0))
+    assert [stage.name for stage in found][1:] == [
+        "blocks.0 .. blocks.2",
+        "blocks.3 .. blocks.5",
+        "blocks.6 .. blocks.8",
+        "blocks.9 .. norm",
+    ]
+
+
+def test_what_runs_after_pooling_is_a_stage_of_its_own():
+    assert stages(timm.create_model("mobilenetv3_small_100", num_classes=0))[-1].name == "conv_head"
+
+
+def small_net(name):
+    torch.manual_seed(0)
+    backbone = timm.create_model(name, num_classes=0)
+    labels = Labels(classes=("good", "bad"), good="good", counts=(4, 4))
+    head = Classify().build(backbone.head_hidden_size, labels)
+    return Net(backbone, head, mean=(0.5,) * 3, std=(0.5,) * 3, size=(64, 64))
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_convnext", "test_efficientnet"])
+@pytest.mark.parametrize("open_", [0, 1, 2])
+def test_a_closed_stage_keeps_every_bit_through_training(name, open_):
+    net = small_net(name)
+    torch.nn.init.normal_(net.head.linear.weight)  # a zero head would send no gradient down
+    net.open_top(open_)
+    net.train()
+    before = fingerprint(net.frozen_tensors())
+    everything = fingerprint(dict(net.backbone.state_dict()))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.1)
+    for _ in range(2):
+        frames = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+        net.head.loss(net(frames), {"label": torch.tensor([0, 1, 0, 1])}).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        net.train()  # what a training loop does at every epoch
+    assert fingerprint(net.frozen_tensors()) == before
+    assert (fingerprint(dict(net.backbone.state_dict())) == everything) == (open_ == 0)
+
+
+def test_frozen_tensors_hold_the_statistics_of_batch_norm():
+    net = small_net("test_resnet")
+    net.open_top(0)
+    assert any(name.endswith("running_mean") for name in net.frozen_tensors())
+    assert len(net.frozen_tensors()) == len(net.backbone.state_dict())
+
+
+def test_opening_more_stages_than_there_are_is_an_error():
+    net = small_net("test_resnet")
+    with pytest.raises(ValueError, match="cannot open"):
+        net.open_top(len(net.stages) + 1)

@@ -1,0 +1,42 @@
+"""The line's door: open an exported model, judge frames; never imports torch.
+
+    from visiontune import Inspector
+
+    inspector = Inspector("model.onnx") verdict = inspector(frame)  # RGB uint8 (H, W, 3), grey uint8 (H, W),
+    encoded bytes, or a path verdict.decision            # "pass", "review" or "reject"
+
+The lab, which makes such models, has its own door: `import visiontune.tune`.
+"""
+
+from visiontune.runtime.bands import Bands
+from visiontune.runtime.card import ModelCard
+from visiontune.runtime.errors import (
+    BadData,
+    BadFrame,
+    BadModel,
+    BadRecipe,
+    CalibrationRefused,
+    ExportRefused,
+    MissingExtra,
+    VisiontuneError,
+)
+from visiontune.runtime.inspector import Inspector
+from visiontune.runtime.verdict import Region, Verdict
+from visiontune.version import __version__
+
+__all__ = [
+    "BadData",
+    "BadFrame",
+    "BadModel",
+    "BadRecipe",
+    "Bands",
+    "CalibrationRefused",
+    "ExportRefused",
+    "Inspector",
+    "MissingExtra",
+    "ModelCard",
+    "Region",
+    "Verdict",
+    "VisiontuneError",
+    "__version__",
+]

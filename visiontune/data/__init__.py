@@ -1,0 +1,1 @@
+"""The data floor: samples, readers, honest splits, policies, batches."""

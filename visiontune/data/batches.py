@@ -1,0 +1,108 @@
+"""Feeds fitted pictures to the network: addressable augmented views for training, plain ones for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from visiontune.data.policy import Policy, view_seed
+from visiontune.data.samples import Dataset
+
+
+class Batch(TypedDict):
+    """One step's worth of pictures."""
+
+    frames: torch.Tensor  # uint8 (N, h, w, 3), RGB
+    label: torch.Tensor  # int64 (N,), index into the dataset's classes
+    index: torch.Tensor  # int64 (N,), position in the share
+
+
+class Item(TypedDict):
+    """One picture on its way into a batch."""
+
+    frames: NDArray[np.uint8]
+    label: int
+    index: int
+
+
+class Views(TorchDataset[Item]):
+    """A share's pictures as the network shall see them in one view.
+
+    View `v` of a picture is always the same pixels, whatever the worker, the order or the epoch it is asked in: its
+    augmentation is seeded by (run seed, sample id, v). `policy=None` gives the pictures as they are.
+    """
+
+    def __init__(
+        self, share: Dataset, frames: NDArray[np.uint8], *, policy: Policy | None, seed: int, view: int
+    ) -> None:
+        if len(share) != len(frames):
+            raise ValueError(f"{len(frames)} frames for {len(share)} samples")
+        self.frames = frames
+        self.labels = label_indices(share)
+        self.ids = [sample.id for sample in share]
+        self.policy = policy
+        self.seed = seed
+        self.view = view
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Item:
+        frame = self.frames[index]
+        if self.policy is not None:
+            frame = self.policy(frame, seed=view_seed(self.seed, self.ids[index], self.view)).image
+        return {"frames": frame, "label": int(self.labels[index]), "index": index}
+
+
+def label_indices(share: Dataset) -> NDArray[np.int64]:
+    """Class index of every sample, int64 (n,)."""
+    position = {name: index for index, name in enumerate(share.classes)}
+    return np.array([position[sample.label or ""] for sample in share], np.int64)
+
+
+class Shuffled(Sampler[int]):
+    """A permutation of 0..n-1 that depends on (seed, epoch) and on nothing else, so that a resumed epoch repeats it."""
+
+    def __init__(self, n: int, *, seed: int, epoch: int) -> None:
+        self.order = np.random.default_rng([seed, epoch]).permutation(n)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order.tolist())
+
+
+def training_batches(
+    views: Views, *, batch: int, seed: int, epoch: int, workers: int = 0
+) -> DataLoader[Batch]:
+    """Shuffled batches of one epoch. A last batch smaller than `batch` is left out: batch norm needs company."""
+    sampler = Shuffled(len(views), seed=seed, epoch=epoch)
+    return DataLoader(
+        views,  # type: ignore[arg-type]
+        batch_size=min(batch, len(views)),
+        sampler=sampler,
+        drop_last=True,
+        num_workers=workers,
+        collate_fn=collate,  # type: ignore[arg-type]
+    )
+
+
+def evaluation_batches(views: Views, *, batch: int) -> DataLoader[Batch]:
+    """Every picture once, in order."""
+    return DataLoader(views, batch_size=batch, collate_fn=collate)  # type: ignore[arg-type]
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stacks pictures into a batch."""
+    return {
+        "frames": torch.from_numpy(np.stack([item["frames"] for item in items])),
+        "label": torch.tensor([item["label"] for item in items]),
+        "index": torch.tensor([item["index"] for item in items]),
+    }

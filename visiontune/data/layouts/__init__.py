@@ -1,0 +1,1 @@
+"""The layouts that pictures come in: one file each, with `recognise(root)` and `read(root, ignore=...)`."""

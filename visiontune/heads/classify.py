@@ -1,0 +1,94 @@
+"""One label for the whole frame: cross entropy, logit adjustment when classes are unbalanced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from visiontune.heads.head import HeadNet, Labels
+from visiontune.runtime.errors import BadRecipe
+
+UNBALANCED = 5.0  # largest class over smallest, above which "auto" adjusts the logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify:
+    """Classification of whole frames.
+
+    smoothing  label smoothing, 0..1. Off for two-class pass/reject work, where calibration is by temperature.
+    dropout    share of pooled features dropped in training, 0..1.
+    adjust     "auto", "always" or "never": logit adjustment (Menon et al. 2021, arXiv 2007.07314), which makes the loss
+               consistent with balanced accuracy. "auto" adjusts when the largest class has over 5 times the smallest.
+    """
+
+    task: ClassVar[str] = "classify"
+    smoothing: float = 0.0
+    dropout: float = 0.0
+    adjust: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("smoothing", "dropout"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise BadRecipe(f"Classify.{name} must lie in 0..1 (1 excluded), got {value}")
+        if self.adjust not in ("auto", "always", "never"):
+            raise BadRecipe(f'Classify.adjust must be "auto", "always" or "never", got {self.adjust!r}')
+
+    def adjusts(self, counts: tuple[int, ...]) -> bool:
+        """Whether the loss adjusts its logits for these class counts."""
+        present = [count for count in counts if count]
+        unbalanced = len(present) > 1 and max(present) > UNBALANCED * min(present)
+        return self.adjust == "always" or (self.adjust == "auto" and unbalanced)
+
+    def build(self, features: int, labels: Labels) -> ClassifyNet:
+        """A linear classifier on `features` pooled features."""
+        return ClassifyNet(self, features, labels)
+
+
+class ClassifyNet(HeadNet):
+    """Linear classifier on pooled features (N, F) -> logits (N, C)."""
+
+    prior: Tensor
+
+    def __init__(self, options: Classify, features: int, labels: Labels) -> None:
+        super().__init__()
+        self.options = options
+        self.good = labels.good is not None
+        self.dropout = nn.Dropout(options.dropout)
+        self.linear = nn.Linear(features, len(labels.classes))
+        # Starting at zero makes the first loss ln C. timm's default start on headless weights gives 2-4 times that,
+        # and its gradient would shake the stages that open later.
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        prior = torch.zeros(len(labels.classes))
+        if options.adjusts(labels.counts):
+            counts = torch.tensor(labels.counts, dtype=torch.float32).clamp(min=0.5)
+            prior = (counts / counts.sum()).log()
+        self.register_buffer("prior", prior)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, C) from pooled features (N, F)."""
+        logits: Tensor = self.linear(self.dropout(features))
+        return logits
+
+    def loss(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Mean cross entropy of logits + log prior against `targets["label"]` int64 (N,)."""
+        return functional.cross_entropy(
+            raw + self.prior,
+            targets["label"],
+            label_smoothing=self.options.smoothing if self.training else 0.0,
+        )
+
+    def answer(self, raw: Tensor) -> dict[str, Tensor]:
+        """kinds = softmax(logits / temperature); severity = the sum over the defects, or 1 - max without a good class.
+
+        Summing the defects instead of 1 - P(good) keeps small severities precise, where the bands are set.
+        """
+        kinds = (raw / self.temperature).softmax(dim=1)
+        severity = kinds[:, 1:].sum(dim=1) if self.good else 1 - kinds.amax(dim=1)
+        return {"severity": severity.clamp(0, 1), "kinds": kinds}

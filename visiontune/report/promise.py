@@ -1,0 +1,80 @@
+"""The verdict on the model in plain words: what it may promise, or that it cannot and how many parts are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from visiontune.report.findings import Findings
+from visiontune.report.words import asked, at_most, counted, printable
+
+ESCAPES, OVERKILL, WRONG = "escapes", "overkill", "wrong kind among passed"
+# name in the evidence: (what happens at most so often, what was counted, a miss)
+PHRASES = {
+    ESCAPES: ("of defective parts pass", "defective part", "passed"),
+    OVERKILL: ("of good parts are rejected", "good part", "rejected"),
+    WRONG: ("of passed pictures carry the wrong kind", "passed picture", "named wrongly"),
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise. `kept` says whether val certifies what was asked; `sentence` is the promise, `because` the evidence."""
+
+    name: str
+    kept: bool
+    asked: float
+    certified: float
+    sentence: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands on top of the page. `kept` is None when nothing was asked of the model."""
+
+    kept: bool | None
+    badge: str
+    title: str
+    promises: tuple[Promise, ...]
+
+
+def headline(findings: Findings) -> Headline:
+    """The verdict on the run, from the evidence of its bands."""
+    bands = findings.bands
+    if bands is None:
+        title = "This model promises nothing yet: it has no thresholds. Calibrate it, then write this report again."
+        return Headline(None, "No promise", title, ())
+    evidence = bands.evidence or {}
+    found = tuple(
+        promise(name, entry, float(evidence["confidence"]))
+        for name, entry in evidence.items()
+        if isinstance(entry, Mapping) and "certified" in entry
+    )
+    if not found:
+        title = "This model promises nothing: its thresholds were set by hand, without evidence."
+        return Headline(None, "No promise", title, ())
+    first = found[0]  # the one that the line must not break
+    return Headline(first.kept, "Certified" if first.kept else "Not certified", first.sentence, found)
+
+
+def promise(name: str, entry: Mapping[str, Any], confidence: float) -> Promise:
+    """One entry of the evidence in words."""
+    what, unit, miss = PHRASES.get(name, (f"of parts: {printable(name)}", "part", "missed"))
+    n, misses, goal, certified = entry["parts"], entry["misses"], entry["asked"], entry["certified"]
+    sure = asked(confidence)
+    kept = certified <= goal
+    because = f"{counted(n, unit)} in val, {misses or 'none'} {miss}: "
+    because += f"this certifies at most {at_most(certified)} at {sure} confidence"
+    if kept:
+        return Promise(
+            name, kept, goal, certified, f"At most {asked(goal)} {what}, at {sure} confidence.", f"{because}."
+        )
+    sentence = f"This model cannot promise that at most {asked(goal)} {what}."
+    if missing := entry.get("missing_parts"):
+        sentence += (
+            f" {counted(missing, unit)} {'is' if missing == 1 else 'are'} missing in val to certify that."
+        )
+        because += f"; {n + missing} with none {miss} would certify {asked(goal)}"
+    return Promise(name, kept, goal, certified, sentence, f"{because}.")

@@ -1,0 +1,1 @@
+"""The line: opens an exported model, judges frames, measures; needs numpy, Pillow and onnxruntime only."""

@@ -1,0 +1,255 @@
+"""The model card: what a model is, how it was made and what was proved of it, as JSON inside the ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from visiontune.runtime import fields as check
+from visiontune.runtime.bands import Bands
+from visiontune.runtime.errors import BadModel, one_line
+from visiontune.runtime.golden import Golden
+
+KEY = "visiontune.card"  # the ONNX metadata key that holds the JSON
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What the graph does with a frame before the network; all of it happens inside the file.
+
+    size       (h, w) in pixels to which the region of interest is resized
+    roi        x0, y0, x1, y1 as fractions 0..1 of the frame; None is the whole frame
+    mean, std  per channel R, G, B, of values scaled to 0..1
+    """
+
+    size: tuple[int, int]
+    roi: tuple[float, float, float, float] | None = None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        _set(self, "size", check.size(self.size, "card.input.size"))
+        _set(self, "mean", check.reals(self.mean, "card.input.mean", count=3))
+        _set(self, "std", check.reals(self.std, "card.input.std", count=3, above=0))
+        if self.roi is not None:
+            roi = check.reals(self.roi, "card.input.roi", count=4)
+            if not (0 <= roi[0] < roi[2] <= 1 and 0 <= roi[1] < roi[3] <= 1):
+                check.refuse("card.input.roi", "0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1", self.roi)
+            _set(self, "roi", roi)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the export compared, network against file: frames, largest severity difference, flipped decisions."""
+
+    frames: int
+    max_severity_difference: float
+    flips: int
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "flips"):
+            _set(self, name, check.whole(getattr(self, name), f"card.proof.{name}", least=0))
+        difference = check.real(self.max_severity_difference, "card.proof.max_severity_difference")
+        _set(self, "max_severity_difference", difference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """A model's papers. Checked when made: a missing, unknown or mistyped field raises BadModel naming it.
+
+    name         of the model; task, such as "classify"
+    created      ISO 8601, UTC; made_by "visiontune X.Y.Z"
+    classes      in the order of `kinds`; where there is a `good` class it is the first
+    input        what happens to a frame before the network
+    temperature  by which the logits were divided
+    bands        the thresholds and their evidence
+    recipe       as the lab wrote it
+    data         digest, layout, counts {split: {class: n}}, group_pattern, split_seed, fractions, and what
+                 else the lab notes
+    versions     of the packages that made it
+    proof        None if the export compared nothing
+    golden       None if the model cannot test itself
+    history      one entry per epoch
+    schema       version of this layout
+    """
+
+    name: str
+    created: str
+    made_by: str
+    task: str
+    classes: tuple[str, ...]
+    good: str | None
+    input: InputSpec
+    temperature: float
+    bands: Bands
+    recipe: Mapping[str, Any]
+    data: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    proof: Proof | None = None
+    golden: Golden | None = None
+    history: tuple[Any, ...] = field(default=())
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA or isinstance(self.schema, bool):
+            raise BadModel(
+                f"card.schema: expected {SCHEMA}, found {self.schema!r}; use a visiontune that knows it"
+            )
+        for name in ("name", "created", "made_by", "task"):
+            check.text(getattr(self, name), f"card.{name}")
+        _check_time(self.created)
+        _set(
+            self,
+            "classes",
+            tuple(check.text(name, "card.classes") for name in check.items(self.classes, "card.classes")),
+        )
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            check.refuse("card.classes", "at least one class, each named once", self.classes)
+        if self.good is not None and self.good != self.classes[0]:
+            check.refuse("card.good", f"the first class ({self.classes[0]!r}) or null", self.good)
+        for name, kind in (
+            ("input", InputSpec),
+            ("bands", Bands),
+            ("proof", Proof | None),
+            ("golden", Golden | None),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                check.refuse(f"card.{name}", "its own type", getattr(self, name))
+        _set(self, "temperature", check.real(self.temperature, "card.temperature", above=0))
+        for name in ("recipe", "data", "versions"):
+            _set(self, name, check.plain_object(getattr(self, name), f"card.{name}"))
+        _check_data(self.data)
+        _set(self, "history", tuple(check.plain(check.items(self.history, "card.history"), "card.history")))
+        if self.golden is not None and any(len(row) != len(self.classes) for row in self.golden.kinds):
+            raise BadModel(
+                f"card.golden.kinds: expected {len(self.classes)} values a frame; export the model again"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the fields in their order with `schema` first."""
+        found: dict[str, Any] = check.plain(asdict(self), "card")
+        return {"schema": found.pop("schema"), **found}
+
+    def to_json(self) -> str:
+        """The JSON text that stands in the file; `from_json` gives an equal card."""
+        return json.dumps(self.as_dict(), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, found: object) -> ModelCard:
+        """The card that `as_dict` gave. Raises BadModel for another schema, a missing, unknown or mistyped field."""
+        if isinstance(found, Mapping) and found.get("schema", SCHEMA) != SCHEMA:
+            raise BadModel(
+                f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
+            )
+        values = dict(check.keys(found, _names(cls), "card"))
+        values["input"] = InputSpec(**check.keys(values["input"], _names(InputSpec), "card.input"))
+        values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
+        if values["proof"] is not None:
+            values["proof"] = Proof(**check.keys(values["proof"], _names(Proof), "card.proof"))
+        if values["golden"] is not None:
+            values["golden"] = Golden(**check.keys(values["golden"], _names(Golden), "card.golden"))
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """The card from its JSON text. Raises BadModel if it is not JSON, and as `from_dict` does."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadModel(f"card: expected JSON, found {one_line(error)}; export the model again") from error
+        return cls.from_dict(found)
+
+
+def describe(card: ModelCard) -> str:
+    """The card for people: a heading and a text on each line. Long values are cut; the JSON has all."""
+    bands, data, (height, width) = card.bands, card.data, card.input.size
+    roi = "whole frame" if card.input.roi is None else "region " + _shown(card.input.roi)
+    sure = f"{card.golden.frames} painted frames" if card.golden else "none"
+    rows = [
+        ("model", f"{card.name} ({card.task})"),
+        ("made", f"{card.created} by {card.made_by}"),
+        ("classes", ", ".join(card.classes)),
+        ("good class", card.good or "none: it sorts"),
+        ("input", f"RGB uint8 frames of any size; {roi}; resized to {height} x {width} (h x w)"),
+        (
+            "decision",
+            f"{_band('review', bands.review_from)}, {_band('reject', bands.reject_from)}, else pass",
+        ),
+        *_section("evidence", bands.evidence or {"none": "the bands were set by hand"}),
+        ("temperature", _shown(card.temperature)),
+        ("data", f"{data['layout']}; digest {data['digest'][:12]}…; split seed {data['split_seed']}"),
+        *((f"  {name}", _shown(counts)) for name, counts in data["counts"].items()),
+        *_section("recipe", card.recipe),
+        ("versions", _shown(card.versions)),
+        ("proof", _proof(card.proof)),
+        ("self-test", sure),
+    ]
+    wide = max(len(heading) for heading, _ in rows)
+    return "\n".join(f"{heading:<{wide}}  {text}".rstrip() for heading, text in rows)
+
+
+def _section(heading: str, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(heading, ""), *((f"  {name}", _shown(value)) for name, value in entries.items())]
+
+
+def _shown(value: Any, limit: int = 100) -> str:
+    """One JSON value as people write it."""
+    if isinstance(value, float):
+        text = f"{value:.4g}"
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        text = ", ".join(_shown(item) for item in value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _band(decision: str, threshold: float) -> str:
+    return f"never {decision}" if threshold > 1 else f"{decision} from severity {threshold:.4g}"
+
+
+def _proof(proof: Proof | None) -> str:
+    if proof is None:
+        return "none: the export compared nothing"
+    return (
+        f"{proof.frames} frames compared at export: {proof.flips} decisions flipped, "
+        f"severity within {proof.max_severity_difference:.2g}"
+    )
+
+
+def _check_time(created: str) -> None:
+    try:
+        utc = datetime.fromisoformat(created).utcoffset() == timedelta(0)
+    except ValueError:
+        utc = False
+    if not utc:
+        check.refuse("card.created", "a time in ISO 8601, UTC, such as 2026-01-31T12:00:00Z", created)
+
+
+def _check_data(data: Mapping[str, Any]) -> None:
+    """The entries of `data` that the line itself reads, to find the test share again."""
+    expected = ("digest", "layout", "counts", "group_pattern", "split_seed", "fractions")
+    if missing := [name for name in expected if name not in data]:
+        raise BadModel(f"card.data: {', '.join(missing)} missing; export the model again")
+    check.text(data["digest"], "card.data.digest")
+    check.text(data["layout"], "card.data.layout")
+    check.whole(data["split_seed"], "card.data.split_seed")
+    check.reals(data["fractions"], "card.data.fractions", count=3)
+    if data["group_pattern"] is not None:
+        check.text(data["group_pattern"], "card.data.group_pattern")
+    for split, counts in check.plain_object(data["counts"], "card.data.counts").items():
+        for name, count in check.plain_object(counts, f"card.data.counts.{split}").items():
+            check.whole(count, f"card.data.counts.{split}.{name}", least=0)
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
+
+
+def _set(thing: object, name: str, value: object) -> None:
+    object.__setattr__(thing, name, value)  # the dataclass is frozen for everybody else

@@ -1,0 +1,181 @@
+"""The Inspector: opens an exported model once, then judges frame after frame, from any number of threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visiontune.runtime import seal
+from visiontune.runtime.answers import DECISIONS, INPUT
+from visiontune.runtime.card import ModelCard
+from visiontune.runtime.errors import BadFrame, BadModel, one_line
+from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, decode
+from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
+from visiontune.runtime.regions import HIGH, regions, roi_pixels
+from visiontune.runtime.verdict import Region, Verdict
+
+REVIEW = DECISIONS[1]
+UINT8 = np.dtype(np.uint8)
+
+
+class Inspector:
+    """Judges frames with one exported model.
+
+        inspector = Inspector("model.onnx")
+        verdict = inspector(frame)
+
+    model      path or bytes of a file that visiontune exported
+    threads    used inside one call; leave it at 1 and give each camera its own Python thread on one shared
+               Inspector
+    providers  onnxruntime's execution providers; CPU if None
+
+    Before the first verdict the file's seal, card and outputs are checked and the model must answer its
+    golden frames as it did at export. Raises BadModel, in one line, when any of that fails; ValueError for
+    threads < 1.
+    """
+
+    def __init__(self, model: Model, *, threads: int = 1, providers: Sequence[str] | None = None) -> None:
+        try:
+            data = read_model(model)
+            seal.check(data)
+            self._session = open_session(data, threads=threads, providers=providers)
+            self._card = read_card(self._session)
+            self._names = list(check_words(self._session, self._card))
+            self_test(self._session, self._card)
+        except BadModel as error:
+            raise BadModel(f"{named(model)}: {error}") from error
+        self._run = self._session.run
+        self._classes = self._card.classes
+        # In float32, as the graph compares; kept as floats because those compare faster.
+        self._review_from = float(np.float32(self._card.bands.review_from))
+        self._reject_from = float(np.float32(self._card.bands.reject_from))
+        self._optional = self._names[3:]  # severity, kinds, decision are always there, in this order
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's papers."""
+        return self._card
+
+    def __call__(self, frame: Source) -> Verdict:
+        """The verdict on one frame: RGB uint8 (H, W, 3), grey uint8 (H, W), encoded bytes or a path; see `decode`.
+
+        Raises BadFrame when the frame cannot be judged. Whoever catches it must not let the part pass.
+        """
+        ready = _ready(frame)
+        answers = self._judge(ready[np.newaxis])
+        return self._verdict(answers, 0, ready)
+
+    def many(self, frames: Iterable[Source], *, batch: int = 8) -> list[Verdict]:
+        """The verdicts on many frames, in their order; up to `batch` neighbours of one size run together.
+
+        Frames are taken from the iterable `batch` at a time, so it may be longer than the memory. Raises
+        BadFrame at the first frame that cannot be judged; ValueError for batch < 1.
+        """
+        if batch < 1:
+            raise ValueError(f"batch: expected a whole number >= 1, found {batch}")
+        source = iter(frames)
+        verdicts: list[Verdict] = []
+        while window := [_ready(frame) for frame in islice(source, batch)]:
+            verdicts += self._judge_window(window)
+        return verdicts
+
+    def _judge_window(self, window: list[Frame]) -> Iterator[Verdict]:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, frame in enumerate(window):
+            groups.setdefault(frame.shape, []).append(index)
+        found: dict[int, Verdict] = {}
+        for members in groups.values():
+            answers = self._judge(np.stack([window[index] for index in members]))
+            found.update(
+                {index: self._verdict(answers, row, window[index]) for row, index in enumerate(members)}
+            )
+        return (found[index] for index in range(len(window)))
+
+    def _judge(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """The graph's answers for uint8 (N, H, W, 3), in the order of `self._names`."""
+        try:
+            answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames})
+        except Exception as error:  # onnxruntime's exceptions have no common root
+            raise BadFrame(
+                f"frame of shape {frames.shape[1:]}: the model failed on it ({one_line(error)}); judge it by hand"
+            ) from error
+        return answers
+
+    def _verdict(self, answers: list[NDArray[Any]], row: int, frame: Frame) -> Verdict:
+        """The verdict on one row of a batch; "review" for NaN, a severity outside 0..1, a decision against the card.
+
+        This runs for every frame of the line: it stays short.
+        """
+        severity = float(answers[0][row])
+        chances = answers[1][row].tolist()
+        named = math.isfinite(sum(chances))
+        kind = self._classes[chances.index(max(chances))] if named else ""
+        index = (severity >= self._review_from) + (severity >= self._reject_from)
+        sound = named and 0.0 <= severity <= 1.0 and index == answers[2][row]
+        decision = DECISIONS[index] if sound else REVIEW
+        kinds = dict(zip(self._classes, chances, strict=True))
+        if not self._optional:
+            return Verdict(decision, severity, kind, kinds)
+        return self._located(Verdict(decision, severity, kind, kinds), answers, row, frame)
+
+    def _located(self, verdict: Verdict, answers: list[NDArray[Any]], row: int, frame: Frame) -> Verdict:
+        """The verdict with its places: from the boxes if the model gives them, else from its heatmap."""
+        spoken = {name: answer[row] for name, answer in zip(self._optional, answers[3:], strict=True)}
+        heatmap = spoken.get("heatmap")
+        places: tuple[Region, ...] | None = ()
+        if "boxes" in spoken:
+            places = self._boxed(spoken["boxes"], spoken["box_scores"], spoken["box_kinds"])
+        elif heatmap is not None and heatmap.size:
+            places = self._heated(heatmap, verdict, frame)
+        decision = REVIEW if places is None else verdict.decision
+        return Verdict(decision, verdict.severity, verdict.kind, verdict.kinds, places or (), heatmap)
+
+    def _boxed(
+        self, boxes: NDArray[np.float32], scores: NDArray[np.float32], kinds: NDArray[np.int64]
+    ) -> tuple[Region, ...] | None:
+        """Regions from boxes (K, 4), scores (K,), kinds (K,), strongest first, without padding; None for nonsense."""
+        if not np.isfinite(scores).all():
+            return None
+        real = [index for index in np.argsort(-scores, kind="stable").tolist() if scores[index] > 0]
+        known = all(0 <= kinds[index] < len(self._classes) for index in real)
+        if not known or not np.isfinite(boxes[real]).all():
+            return None
+        return tuple(
+            Region(self._classes[kinds[index]], float(scores[index]), tuple(boxes[index].tolist()))
+            for index in real
+        )
+
+    def _heated(
+        self, heatmap: NDArray[np.float32], verdict: Verdict, frame: Frame
+    ) -> tuple[Region, ...] | None:
+        """Regions from a heatmap (h, w); None if it holds NaN."""
+        peak = float(heatmap.max())
+        if math.isnan(peak):
+            return None
+        if peak < HIGH:  # most frames of a line end here
+            return ()
+        span = roi_pixels(frame.shape[0], frame.shape[1], self._card.input.roi)
+        return regions(heatmap, kind=self._defect(verdict), span=span)
+
+    def _defect(self, verdict: Verdict) -> str:
+        """The name for a hot place: the most probable class that is not the good one."""
+        named = {name: chance for name, chance in verdict.kinds.items() if name != self._card.good}
+        return max(named, key=named.__getitem__, default=verdict.kind)
+
+
+def _ready(frame: Source) -> Frame:
+    """The frame as the graph takes it. RGB uint8, as a camera gives it, gets through for almost nothing."""
+    if (
+        type(frame) is np.ndarray
+        and frame.dtype == UINT8
+        and frame.ndim == 3
+        and frame.shape[2] == 3
+        and 0 < frame.size <= 3 * MAX_PIXELS
+    ):
+        return frame
+    return decode(frame)

@@ -1,0 +1,69 @@
+"""The line's answer about one frame: the decision, how sure, which kind, where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One place in the frame that speaks for a defect.
+
+    kind   class name
+    score  0..1: the box's score, or the highest value of the heatmap inside
+    box    x0, y0, x1, y1 in pixels of the frame, x1 and y1 excluded
+    area   pixels of the frame that the region covers; None where only a box is known
+    """
+
+    kind: str
+    score: float
+    box: tuple[float, float, float, float]
+    area: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"kind": self.kind, "score": self.score, "box": list(self.box), "area": self.area}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the model says about one frame.
+
+    decision  "pass", "review" or "reject"
+    severity  0..1: calibrated risk that this frame must not simply pass; NaN when the model gave no usable
+              answer
+    kind      the most probable class; "" when the model gave no usable answer
+    kinds     probability of each class, in the card's order
+    regions   where, strongest first; empty for a model that cannot tell
+    heatmap   float32 (h, w), 0..1, over the card's region of interest; None for a model without one
+
+    An answer that cannot be trusted (NaN, a severity outside 0..1, a decision that contradicts the bands in
+    the card) has the decision "review", never "pass".
+    """
+
+    decision: str
+    severity: float
+    kind: str
+    kinds: Mapping[str, float]
+    regions: tuple[Region, ...] = ()
+    heatmap: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, without the heatmap; what is not a finite number becomes None."""
+        return {
+            "decision": self.decision,
+            "severity": _finite(self.severity),
+            "kind": self.kind,
+            "kinds": {name: _finite(value) for name, value in self.kinds.items()},
+            "regions": [region.as_dict() for region in self.regions],
+        }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

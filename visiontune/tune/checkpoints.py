@@ -1,0 +1,67 @@
+"""Checkpoints that are whole or not there: written under a temporary name, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoint format; a full disk or a kill leaves the last good file as it was."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Writes `path` at once or not at all."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            with draft.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+class EveryEpoch(Callback):
+    """Writes checkpoints/last.ckpt after each epoch, for `resume`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LAST
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning calls this after the epoch's validation."""
+        trainer.save_checkpoint(self.path)
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], *, epoch: int) -> None:
+    """Writes a state dict as safetensors, with the epoch it comes from."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        save_file(tensors, draft, metadata={"epoch": str(epoch)})
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """The state dict that `save_weights` wrote, and its epoch."""
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in list(file.keys())}
+        return state, int(file.metadata()["epoch"])

@@ -1,0 +1,59 @@
+"""The command line that every recipe has: DATA --out DIR, with the recipe's docstring as its help."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from visiontune.runtime.errors import VisiontuneError
+from visiontune.tune.recipe import Recipe, changed
+
+Cook = Callable[..., object]
+
+
+def main(recipe: Recipe, cook: Cook, arguments: list[str] | None = None) -> None:
+    """Runs `cook(recipe, data, out, resume)` with what the command line says.
+
+    A user's mistake ends in one line and exit code 2.
+    """
+    parser = argparse.ArgumentParser(
+        description=inspect.getdoc(sys.modules[cook.__module__]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="fields: " + ", ".join(f"{name}={value!r}" for name, value in shown(recipe).items()),
+    )
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="folder of pictures: class folders, manifest.csv, ..."
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the run: model, report, run.json"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="settings",
+        help="change a field of the recipe, e.g. --set epochs=3 --set head.smoothing=0.1; may be given again",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
+    given = parser.parse_args(arguments)
+    try:
+        cook(changed(recipe, given.settings), given.data, given.out, given.resume)
+    except VisiontuneError as problem:
+        Console(stderr=True).print(
+            f"{Path(sys.argv[0]).name}: {problem}", highlight=False, markup=False, soft_wrap=True
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"stopped; continue with --resume --out {given.out}", file=sys.stderr)
+        sys.exit(130)
+
+
+def shown(recipe: Recipe) -> dict[str, object]:
+    """The recipe's plain fields, for the help."""
+    return {name: value for name, value in recipe.as_dict().items() if not isinstance(value, dict)}

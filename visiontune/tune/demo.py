@@ -1,0 +1,112 @@
+"""The whole path on generated parts, offline: paint, fine-tune, calibrate, export, judge with the file that ships."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from visiontune.data.painter import paint_folder
+from visiontune.data.policies import flat_sheet
+from visiontune.data.read import read
+from visiontune.heads import Classify
+from visiontune.runtime.inspector import Inspector
+from visiontune.runtime.measure import Measurement, measure
+from visiontune.runtime.verdict import Verdict
+from visiontune.tune.finetune import finetune
+from visiontune.tune.progress import counted
+from visiontune.tune.recipe import Recipe
+from visiontune.tune.unfreeze import Unfreeze
+
+RECIPE = Recipe(
+    backbone="test_resnet",
+    pretrained=False,
+    head=Classify(),
+    policy=flat_sheet(),
+    unfreeze=Unfreeze.all(),
+    size=(128, 128),
+    epochs=24,
+    lr=3e-3,
+)
+PARTS, EXPOSURES = 240, 3
+
+
+def demo(out: Path, *, console: Console | None = None) -> Path:
+    """Runs the demo in the folder `out` and gives the path of the exported model. Says each step as it goes."""
+    console = console or Console()
+    console.print(
+        f"[bold]1 Paint[/] {PARTS} machined parts, {EXPOSURES} exposures each, under wandering light"
+    )
+    with counted(console, "painting", PARTS) as step:
+        folder = paint_folder(out / "parts", parts=PARTS, exposures=EXPOSURES, seed=0, progress=step)
+    data = read(folder)
+    console.print(f"  {data.layout}", highlight=False)
+    console.print(
+        f"[bold]2 Fine-tune[/] {RECIPE.backbone} at {RECIPE.size[0]} x {RECIPE.size[1]} px for {RECIPE.epochs} epochs. "
+        "No pretrained weights ship with visiontune: this demo starts from random ones, and a real job should not"
+    )
+    run = finetune(RECIPE, data, out=out / "run", console=console)
+    console.print(
+        "[bold]3 Calibrate[/] on the val share: what may be promised, and what the data cannot certify"
+    )
+    run.calibrate(escapes=0.05, overkill=0.1, confidence=0.9)
+    console.print("[bold]4 Export[/] one ONNX file, proved on every val picture")
+    model = run.export()
+    report = run.report()
+    proof = run.metrics["proof"]
+    console.print(
+        f"  {proof['frames']} frames, {proof['flips']} flipped verdicts, "
+        f"largest severity difference {proof['max_severity_difference']:.1e}",
+        highlight=False,
+    )
+    console.print("[bold]5 Judge[/] the test share, never seen until now, with the exported file alone")
+    inspector = Inspector(model)
+    test = run.data.share("test")
+    with counted(console, "judging", len(test)) as step:
+        found = measure(inspector, test, progress=step)
+    console.print(verdicts(inspector, list(test)[:: max(1, len(test) // 12)][:12]))
+    console.print(summary(found), highlight=False)
+    console.print(ending(model, report), highlight=False, soft_wrap=True)
+    return model
+
+
+def verdicts(inspector: Inspector, samples: list) -> Table:  # type: ignore[type-arg]
+    """A row a part: what it is, what the file says."""
+    table = Table(title="Verdicts on parts of the test share")
+    for heading in ("part", "truly", "decision", "severity", "named"):
+        table.add_column(heading, justify="right" if heading == "severity" else "left")
+    colours = {"pass": "green", "review": "yellow", "reject": "red"}
+    for sample in samples:
+        verdict: Verdict = inspector(sample.path)
+        colour = colours[verdict.decision]
+        table.add_row(
+            sample.id,
+            sample.label,
+            f"[{colour}]{verdict.decision}[/]",
+            f"{verdict.severity:.3f}",
+            verdict.kind,
+        )
+    return table
+
+
+def summary(found: Measurement) -> str:
+    """The measurement in the trade's words."""
+    return str(found)
+
+
+def ending(model: Path, report: Path) -> str:
+    """Where things are, and how to go on."""
+    shown = shlex.quote(os.fspath(model))
+    return (
+        f"\nmodel   {model}\nreport  {report}\nrun     {model.parent / 'run.json'}\n\n"
+        "Embed it (needs numpy, pillow and onnxruntime only):\n\n"
+        "    from visiontune import Inspector\n"
+        f"    inspector = Inspector({os.fspath(model)!r})\n"
+        '    verdict = inspector("frame.png")      # or RGB uint8 (H, W, 3)\n'
+        "    print(verdict.decision, verdict.severity, verdict.kind)\n\n"
+        f"or in the terminal: visiontune inspect {shown} FRAMES...; visiontune card {shown}\n"
+        "Your own pictures: visiontune copy surface_defects my_recipe.py; python my_recipe.py DATA --out DIR"
+    )

@@ -1,0 +1,62 @@
+"""What a run found, as the plain data that the report shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from visiontune.data.samples import SPLITS
+from visiontune.report.findings import Findings
+from visiontune.tune.learner import parameter_groups
+from visiontune.tune.run import Run, versions
+from visiontune.version import __version__
+
+
+def findings(run: Run) -> Findings:
+    """Judges val once more and gathers all that the page says of the run. Raises BadData for a network that says NaN."""
+    judged = run.judge("val")
+    data = run.data
+    name = run.model.stem if run.model is not None else "model"
+    return Findings(
+        title=name if name != "model" else run.out.resolve().name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_by=f"visiontune {__version__}",
+        classes=data.classes,
+        good=data.good,
+        recipe=run.recipe.as_dict(),
+        data={
+            **data.provenance,
+            "layout": data.layout,
+            "digest": data.digest(),
+            "counts": data.counts(),
+            "groups": {split: len({sample.group for sample in data.share(split)}) for split in SPLITS},
+            "notes": data.notes,
+        },
+        severity=judged.severity,
+        kinds=judged.kinds,
+        labels=judged.labels,
+        groups=judged.groups,
+        paths=[sample.path for sample in data.share("val")],
+        history=[asdict(epoch) for epoch in run.history],
+        best=run.best,
+        stages=stages(run),
+        bands=run.bands,
+        temperature=float(run.net.head.temperature),
+        proof=run.metrics.get("proof"),
+        versions=versions(),
+    )
+
+
+def stages(run: Run) -> list[dict[str, Any]]:
+    """The stages from the stem to the head: name, parameters, peak learning rate, and the epoch from which they trained."""
+    peak = {group["name"]: float(group["peak"]) for group in parameter_groups(run.net, run.recipe)}
+    rows: list[dict[str, Any]] = []
+    for height, stage in enumerate(run.net.stages):
+        needs = len(run.net.stages) - height  # so many stages have to be open for this one to train
+        opened = next((epoch.epoch for epoch in run.history if epoch.open >= needs), None)
+        rows.append(
+            {"name": stage.name, "parameters": stage.size, "lr": peak.get(stage.name, 0.0), "opened": opened}
+        )
+    size = sum(parameter.numel() for parameter in run.net.head.parameters())
+    return [*rows, {"name": "head", "parameters": size, "lr": peak["head"], "opened": 0}]

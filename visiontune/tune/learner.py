@@ -1,0 +1,215 @@
+"""The Lightning module: one optimizer built once, stages that open by schedule, and the history of what happened."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from visiontune.data.batches import Batch, Views, evaluation_batches, training_batches
+from visiontune.data.samples import Dataset
+from visiontune.tune.checkpoints import save_weights
+from visiontune.tune.net import Net
+from visiontune.tune.recipe import Recipe
+from visiontune.tune.unfreeze import Phase, rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3)."""
+
+    data: Dataset
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch did. Losses are mean cross entropies in nats; accuracies 0..1; seconds of wall and CPU time.
+
+    `open` is how many backbone stages trained, `lr` the highest learning rate that the head had.
+    """
+
+    epoch: int
+    open: int
+    lr: float
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    val_balanced_accuracy: float
+    seconds: float
+    cpu_seconds: float
+
+
+class Learner(lightning.LightningModule):
+    """Trains a Net by a Recipe's schedule on a train share, watching a val share."""
+
+    def __init__(self, net: Net, recipe: Recipe, *, train: Share, val: Share, best: Path) -> None:
+        super().__init__()
+        self.best = best  # where the weights of the best epoch are kept
+        self.net = net
+        self.recipe = recipe
+        self.shares = {"train": train, "val": val}
+        self.phases = recipe.unfreeze.phases(recipe.epochs, of=len(net.stages))
+        self.history: list[Epoch] = []
+        self._losses: list[Tensor] = []
+        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._frozen: tuple[int, str] = (-1, "")
+        self._clock = (0.0, 0.0)
+        self._lr = 0.0
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The train share in the view and order of the current epoch."""
+        epoch = self.current_epoch
+        share = self.shares["train"]
+        views = Views(share.data, share.frames, policy=self.recipe.policy, seed=self.recipe.seed, view=epoch)
+        return training_batches(views, batch=self.recipe.batch, seed=self.recipe.seed, epoch=epoch)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The val share as it is."""
+        share = self.shares["val"]
+        views = Views(share.data, share.frames, policy=None, seed=0, view=0)
+        return evaluation_batches(views, batch=2 * self.recipe.batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over every stage from the start; closed stages have no gradient and are skipped by it."""
+        return torch.optim.AdamW(parameter_groups(self.net, self.recipe), lr=self.recipe.lr)
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase that `epoch` belongs to."""
+        return next(phase for phase in self.phases if phase.start <= epoch < phase.end)
+
+    def on_train_epoch_start(self) -> None:
+        """Opens the stages of this epoch, and makes the epoch repeatable on its own."""
+        epoch = self.current_epoch
+        phase = self.phase(epoch)
+        if epoch == phase.start or self._frozen[0] != phase.start:
+            self.net.open_top(phase.open)
+            self._frozen = (phase.start, fingerprint(self.net.frozen_tensors()))
+        # Dropout draws from this stream; seeding by epoch makes a resumed epoch draw the same.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        self._losses = []
+        self._lr = 0.0
+        self._clock = (time.perf_counter(), time.process_time())
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Sets the learning rates of this step."""
+        phase = self.phase(self.current_epoch)
+        steps = int(self.trainer.num_training_batches)
+        share = rate((self.current_epoch - phase.start) * steps + batch_idx, of=phase.epochs * steps)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        self._lr = max(self._lr, self.recipe.lr * share)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of a batch."""
+        loss = self.net.head.loss(self.net(batch["frames"]), {"label": batch["label"]})
+        self._losses.append(loss.detach())
+        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(batch["label"]))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Fails the run if a frozen tensor moved."""
+        start, before = self._frozen
+        if fingerprint(self.net.frozen_tensors()) != before:
+            raise RuntimeError(
+                f"a frozen tensor moved in epoch {self.current_epoch} (phase from {start}): a bug, please report"
+            )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keeps what the network said."""
+        raw = self.net(batch["frames"])
+        loss = self.net.head.loss(raw, {"label": batch["label"]})
+        self._judged.append((self.net.head.answer(raw)["kinds"], batch["label"], loss))
+
+    def on_validation_epoch_end(self) -> None:
+        """Adds the epoch to the history."""
+        kinds, labels, losses = (list(column) for column in zip(*self._judged, strict=True))
+        self._judged = []
+        sizes = torch.tensor([len(part) for part in labels], dtype=torch.float64)
+        val_loss = float((torch.stack(losses).double().cpu() * sizes).sum() / sizes.sum())
+        predicted = torch.cat(kinds).argmax(1).cpu().numpy()
+        actual = torch.cat(labels).cpu().numpy()
+        wall, cpu = self._clock
+        done = Epoch(
+            epoch=self.current_epoch,
+            open=self.net.open,
+            lr=self._lr,
+            train_loss=float(torch.stack(self._losses).mean()) if self._losses else float("nan"),
+            val_loss=val_loss,
+            val_accuracy=float((predicted == actual).mean()),
+            val_balanced_accuracy=balanced_accuracy(actual, predicted),
+            seconds=time.perf_counter() - wall,
+            cpu_seconds=time.process_time() - cpu,
+        )
+        if not any(past.val_loss <= val_loss for past in self.history):
+            save_weights(self.best, self.net.state_dict(), epoch=done.epoch)
+        self.history.append(done)
+        self.log("val_loss", val_loss, prog_bar=True)
+        self.log("val_balanced", done.val_balanced_accuracy, prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The history and the recipe travel with the weights."""
+        checkpoint["visiontune"] = {
+            "history": [asdict(epoch) for epoch in self.history],
+            "recipe": self.recipe.as_dict(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the history up where it stopped."""
+        self.history = [Epoch(**epoch) for epoch in checkpoint["visiontune"]["history"]]
+
+
+def parameter_groups(net: Net, recipe: Recipe) -> list[dict[str, Any]]:
+    """Optimizer groups from the stem to the head, each with its real learning rate as `lr` and `peak`.
+
+    The head gets recipe.lr, the top stage `decay` of that, the next `decay` of that again. Biases, norms and other vectors
+    get no weight decay.
+    """
+    parameters = dict(net.backbone.named_parameters())
+    ladder: list[tuple[str, float, list[nn.Parameter]]] = []
+    for depth, stage in enumerate(reversed(net.stages), start=1):
+        ladder.append(
+            (stage.name, recipe.lr * recipe.unfreeze.decay**depth, [parameters[n] for n in stage.parameters])
+        )
+    ladder.reverse()
+    ladder.append(("head", recipe.lr, list(net.head.parameters())))
+    groups = []
+    for name, lr, tensors in ladder:
+        for decay in (False, True):
+            chosen = [tensor for tensor in tensors if (tensor.ndim > 1) == decay]
+            if chosen:
+                weight_decay = recipe.weight_decay if decay else 0.0
+                groups.append(
+                    {"name": name, "params": chosen, "lr": lr, "peak": lr, "weight_decay": weight_decay}
+                )
+    return groups
+
+
+def balanced_accuracy(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Mean recall over the classes that occur in `actual`, 0..1."""
+    return float(np.mean([(predicted[actual == label] == label).mean() for label in np.unique(actual)]))
+
+
+def fingerprint(tensors: dict[str, Tensor]) -> str:
+    """sha256 over names and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(byte_view(tensors[name]))
+    return digest.hexdigest()
+
+
+def byte_view(tensor: Tensor) -> bytes:
+    """The bytes of a tensor, on any device."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

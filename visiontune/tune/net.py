@@ -1,0 +1,86 @@
+"""The network as it trains: normalisation, backbone, head, and stages that stay shut when they are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from visiontune.heads import HeadNet
+from visiontune.tune.stages import Stage, stages
+
+
+class Net(nn.Module):
+    """uint8 frames in, the head's raw output out.
+
+    `closed` stages run in eval mode and without gradient, whatever `train()` says.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: HeadNet,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        size: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
+        self.stages: tuple[Stage, ...] = stages(backbone, size=size)
+        self.open = len(self.stages)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Raw head output from uint8 frames (N, h, w, 3), RGB, already at the model's size."""
+        raw: Tensor = self.head(self.backbone(self.normalised(frames)))
+        return raw
+
+    def normalised(self, frames: Tensor) -> Tensor:
+        """float32 (N, 3, h, w) in channels_last memory, from uint8 (N, h, w, 3)."""
+        return (frames.permute(0, 3, 1, 2).float() - self.mean) * self.scale
+
+    def open_top(self, count: int) -> None:
+        """Opens the top `count` stages of the backbone, closes the others. The head is always open."""
+        if not 0 <= count <= len(self.stages):
+            raise ValueError(f"the backbone has {len(self.stages)} stages, cannot open {count}")
+        self.open = count
+        parameters = dict(self.backbone.named_parameters())
+        closed = len(self.stages) - count
+        for index, stage in enumerate(self.stages):
+            for name in stage.parameters:
+                parameters[name].requires_grad_(index >= closed)
+        self.train(self.training)
+
+    @property
+    def closed(self) -> tuple[Stage, ...]:
+        """The stages that are closed now, from the stem up."""
+        return self.stages[: len(self.stages) - self.open]
+
+    def train(self, mode: bool = True) -> Net:
+        """Like Module.train, but closed stages stay in eval: batch norm keeps its statistics, drop-path stays off.
+
+        Training code calls train() at every epoch; frozen has to survive it.
+        """
+        super().train(mode)
+        if mode:
+            modules = dict(self.backbone.named_modules())
+            for stage in self.closed:
+                for name in stage.modules:
+                    modules[name].training = False
+        return self
+
+    def frozen_tensors(self) -> dict[str, Tensor]:
+        """Every parameter and buffer of the closed stages, by name."""
+        names = {name for stage in self.closed for name in stage.parameters}
+        modules = {name for stage in self.closed for name in stage.modules}
+        found = {name: p.detach() for name, p in self.backbone.named_parameters() if name in names}
+        buffers = self.backbone.named_buffers()
+        found.update({name: b for name, b in buffers if name.rpartition(".")[0] in modules})
+        return found

@@ -1,0 +1,145 @@
+"""A recipe: everything that is decided about a fine-tuning, in one frozen, printable, comparable object."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from typing import Any
+
+from visiontune.data.policies import flat_sheet
+from visiontune.data.policy import Policy
+from visiontune.heads import Classify, Head
+from visiontune.runtime.errors import BadRecipe
+from visiontune.tune.backbone import check
+from visiontune.tune.unfreeze import Unfreeze
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to make; never where the data lies. Checked when it is made: a bad value raises BadRecipe at once.
+
+    backbone      a timm name, `hf-hub:org/name` or `local-dir:PATH`.
+    pretrained    False starts from random weights; it must be said, it never happens by itself.
+    head          what is asked of the picture.
+    policy        augmentation, named for what part and camera allow.
+    unfreeze      when which stages open, and their learning rates.
+    size          (h, w) of the network's input in pixels. Frames are stretched to it: choose it near their shape.
+    roi           part of the frame to look at, (x0, y0, x1, y1) as fractions 0..1; None is the whole frame.
+    epochs, batch passes over the train share; pictures in a step.
+    lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay).
+    weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
+    seed          of weights, order and augmentation. The split has its own, so that trying another seed moves no part.
+    good          the good class: a name, "auto" (good, ok, normal, free, pass), or None for a sorter without one.
+    group         a regular expression on the picture's path whose first group names the part, lot or patient, if the
+                  data's manifest does not: pictures of one group never straddle a split.
+    """
+
+    backbone: str
+    pretrained: bool = True
+    head: Head = field(default_factory=Classify)
+    policy: Policy = field(default_factory=flat_sheet)
+    unfreeze: Unfreeze = field(default_factory=Unfreeze)
+    size: tuple[int, int] = (224, 224)
+    roi: tuple[float, float, float, float] | None = None
+    epochs: int = 12
+    batch: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    drop_path: float = 0.0
+    seed: int = 0
+    split_seed: int = 0
+    good: str | None = "auto"
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        check(self.backbone, pretrained=self.pretrained)
+        positive = {"epochs": self.epochs, "batch": self.batch, "lr": self.lr}
+        for name, value in positive.items():
+            if not isinstance(value, (int, float)) or value <= 0:
+                raise BadRecipe(f"Recipe.{name} must be greater than 0, got {value!r}")
+        if self.batch < 2:
+            raise BadRecipe(f"Recipe.batch must be at least 2 (batch norm needs company), got {self.batch}")
+        if len(self.size) != 2 or not all(isinstance(side, int) and 16 <= side <= 4096 for side in self.size):
+            raise BadRecipe(
+                f"Recipe.size must be (height, width), whole pixels from 16 to 4096, got {self.size!r}"
+            )
+        if self.roi is not None:
+            x0, y0, x1, y1 = self.roi
+            if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+                raise BadRecipe(
+                    f"Recipe.roi must be (x0, y0, x1, y1) as fractions of the frame, 0 <= x0 < x1 <= 1, got {self.roi!r}"
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, for the card and run.json."""
+        plain = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        plain["head"] = {"type": type(self.head).__name__, **dataclasses.asdict(self.head)}  # type: ignore[call-overload]
+        plain["policy"] = self.policy.to_json()
+        plain["unfreeze"] = dataclasses.asdict(self.unfreeze)
+        plain["size"] = list(self.size)
+        plain["roi"] = list(self.roi) if self.roi else None
+        return plain
+
+
+def changed(recipe: Recipe, settings: list[str]) -> Recipe:
+    """`recipe` with FIELD=VALUE settings applied, as on the command line; `head.smoothing=0.1` reaches inside.
+
+    Values are Python literals, or else plain text. Raises BadRecipe for an unknown field (with the nearest name) or a
+    value of another kind than the field's.
+    """
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise BadRecipe(f"--set expects FIELD=VALUE, got {setting!r}")
+        recipe = replaced(recipe, name.strip().split("."), literal(text.strip()), where="Recipe")
+    return recipe
+
+
+def replaced(thing: Any, path: list[str], value: Any, *, where: str) -> Any:
+    """A copy of the dataclass `thing` with the field at `path` set to `value`."""
+    name, *inner = path
+    known = [item.name for item in dataclasses.fields(thing)]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+        raise BadRecipe(f"{where} has no field {name!r}; {hint}")
+    old = getattr(thing, name)
+    if inner:
+        if not dataclasses.is_dataclass(old):
+            raise BadRecipe(f"{where}.{name} has no fields of its own; set {name}=VALUE")
+        value = replaced(old, inner, value, where=f"{where}.{name}")
+    elif dataclasses.is_dataclass(old):
+        inside = ", ".join(f"{name}.{item.name}" for item in dataclasses.fields(old))
+        raise BadRecipe(f"{where}.{name} cannot be set as a whole from the command line; set one of {inside}")
+    else:
+        value = fitting(value, old, f"{where}.{name}")
+    return dataclasses.replace(thing, **{name: value})
+
+
+def fitting(value: Any, old: Any, where: str) -> Any:
+    """`value` in the kind of `old`, or BadRecipe. None is taken for what it is; a field that holds None takes anything."""
+    if old is None or value is None:
+        return tuple(value) if isinstance(value, list) else value
+    if isinstance(old, bool) != isinstance(value, bool):
+        raise BadRecipe(f"{where} is {type(old).__name__} (now {old!r}), got {value!r}")
+    if isinstance(old, float) and isinstance(value, int):
+        return float(value)
+    if isinstance(old, tuple) and isinstance(value, int):
+        return (value,) * len(old)
+    if isinstance(old, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(old, str) and not isinstance(value, str):
+        return str(value)
+    if not isinstance(value, type(old)):
+        raise BadRecipe(f"{where} is {type(old).__name__} (now {old!r}), got {value!r}")
+    return value
+
+
+def literal(text: str) -> Any:
+    """A Python literal, or the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

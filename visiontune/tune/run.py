@@ -1,0 +1,244 @@
+"""A run: what fine-tuning made, and the verbs that follow it: judge, calibrate, export, report."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from visiontune.data.batches import label_indices
+from visiontune.data.fit import Fit
+from visiontune.data.samples import Dataset, Sample
+from visiontune.data.store import load
+from visiontune.runtime.bands import Bands
+from visiontune.runtime.card import InputSpec, ModelCard
+from visiontune.runtime.errors import CalibrationRefused
+from visiontune.tune.backbone import normalisation
+from visiontune.tune.calibrate import (
+    Judged,
+    Target,
+    fit_temperature,
+    inspection_bands,
+    sentence,
+    sorting_bands,
+)
+from visiontune.tune.export import export
+from visiontune.tune.learner import Epoch, balanced_accuracy
+from visiontune.tune.net import Net
+from visiontune.tune.progress import counted
+from visiontune.tune.recipe import Recipe
+from visiontune.version import __version__
+
+if TYPE_CHECKING:
+    from visiontune.report.plot import Plot
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "albumentations",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A fine-tuned network with everything that made it. `history` has an entry per epoch; `best` is the epoch kept."""
+
+    recipe: Recipe
+    data: Dataset
+    net: Net
+    fit: Fit
+    frames: dict[str, NDArray[np.uint8]]
+    history: tuple[Epoch, ...]
+    best: int
+    out: Path
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    bands: Bands | None = None
+    model: Path | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def logits(self, split: str) -> NDArray[np.float32]:
+        """The head's raw output for every picture of a split, float32 (n, C)."""
+        if split not in self.frames:
+            self.frames[split] = load(self.data.share(split), self.fit)
+        rows = []
+        self.net.eval()
+        with torch.inference_mode():
+            for start in range(0, len(self.frames[split]), 64):
+                rows.append(self.net(torch.from_numpy(self.frames[split][start : start + 64])))
+        return np.concatenate([row.numpy() for row in rows])
+
+    def judge(self, split: str) -> Judged:
+        """How the network judges every picture of a split: severity, kinds, true labels, parts."""
+        with torch.inference_mode():
+            answers = self.net.head.answer(torch.from_numpy(self.logits(split)))
+        share = self.data.share(split)
+        return Judged(
+            severity=answers["severity"].numpy(),
+            kinds=answers["kinds"].numpy(),
+            labels=label_indices(share),
+            groups=[sample.group for sample in share],
+        )
+
+    def calibrate(self, *, escapes: float = 0.01, overkill: float = 0.05, confidence: float = 0.95) -> Bands:
+        """Fits the temperature and sets the bands on val; prints what they certify. See tune.calibrate for the method.
+
+        Raises CalibrationRefused when val lacks good or defective parts, or a rate is outside 0..1.
+        """
+        target = Target(escapes=escapes, overkill=overkill, confidence=confidence)
+        labels = label_indices(self.data.share("val"))
+        if not len(labels):
+            raise CalibrationRefused("the val share is empty; expected held-out parts to set bands on")
+        adjusted = bool(self.net.head.get_buffer("prior").any())
+        weights = class_weights(labels) if adjusted else np.ones(len(labels))
+        temperature = fit_temperature(self.logits("val").astype(np.float64), labels, weights)
+        self.net.head.temperature.fill_(temperature)
+        judged = self.judge("val")
+        self.bands = (inspection_bands if self.data.good is not None else sorting_bands)(judged, target)
+        predicted = judged.kinds.argmax(axis=1)
+        self.metrics["val"] = {
+            "accuracy": float((predicted == judged.labels).mean()),
+            "balanced_accuracy": balanced_accuracy(judged.labels, predicted),
+            "temperature": temperature,
+        }
+        for line in sentence(dict(self.bands.evidence or {})):
+            self.console.print(f"  {line}", highlight=False)
+        self.save()
+        return self.bands
+
+    def export(self, path: str | Path | None = None, *, core: bool = False) -> Path:
+        """Writes the model file (default: model.onnx in the run's folder) after proving it on val; gives its path.
+
+        Calibrates with the defaults first if that was not done. `core=True` writes the bare network beside it.
+        Raises ExportRefused, leaving no file, if the file does not judge as the network does.
+        """
+        if self.bands is None:
+            self.calibrate()
+        assert self.bands is not None
+        target = Path(path) if path is not None else self.out / "model.onnx"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        val = self.data.share("val")
+        with counted(self.console, "proving the file on val", len(val)) as step:
+            card = export(
+                target,
+                self.net,
+                self.bands,
+                self.card(target.stem),
+                val=val,
+                judged=self.judge("val"),
+                roi=self.recipe.roi,
+                core=core,
+                progress=step,
+            )
+        assert card.proof is not None
+        self.metrics["proof"] = asdict(card.proof)
+        self.model = target
+        self.save()
+        return target
+
+    def card(self, name: str) -> ModelCard:
+        """The card for the model file, without golden answers and proof."""
+        assert self.bands is not None
+        mean, std = normalisation(self.net.backbone)
+        return ModelCard(
+            name=name if name != "model" else self.out.resolve().name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            made_by=f"visiontune {__version__}",
+            task=self.recipe.head.task,
+            classes=self.data.classes,
+            good=self.data.good,
+            input=InputSpec(size=self.recipe.size, roi=self.recipe.roi, mean=mean, std=std),
+            temperature=float(self.net.head.temperature),
+            bands=self.bands,
+            recipe=self.recipe.as_dict(),
+            data={
+                **self.data.provenance,
+                "digest": self.data.digest(),
+                "layout": self.data.layout,
+                "counts": self.data.counts(),
+            },
+            versions=versions(),
+        )
+
+    def worst(self, n: int = 12, split: str = "val") -> list[tuple[Sample, str, float]]:
+        """The n pictures of a split it judged worst: (sample, kind it named, probability it gave the true kind), worst first."""
+        judged = self.judge(split)
+        true = judged.kinds[np.arange(len(judged.labels)), judged.labels]
+        share = self.data.share(split)
+        return [
+            (share.samples[i], self.data.classes[int(judged.kinds[i].argmax())], float(true[i]))
+            for i in np.argsort(true, kind="stable")[:n]
+        ]
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes the report page (default: report.html in the run's folder); gives its path."""
+        from visiontune.report.page import write
+        from visiontune.tune.findings import findings
+
+        return write(path if path is not None else self.out / "report.html", findings(self))
+
+    def curves(self) -> Plot:
+        """Loss and balanced accuracy over the epochs, as a matplotlib Figure that shows itself in a notebook."""
+        from visiontune.report.plots import curves
+
+        return curves([asdict(epoch) for epoch in self.history], self.best)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What run.json holds: recipe, data, splits, history, metrics, versions."""
+        return {
+            "schema": 1,
+            "made_by": f"visiontune {__version__}",
+            "recipe": self.recipe.as_dict(),
+            "data": {
+                **self.data.provenance,
+                "root": str(self.data.root),
+                "layout": self.data.layout,
+                "digest": self.data.digest(),
+                "classes": list(self.data.classes),
+                "good": self.data.good,
+                "counts": self.data.counts(),
+                "notes": list(self.data.notes),
+            },
+            "splits": {
+                name: [sample.id for sample in self.data.share(name)] for name in ("train", "val", "test")
+            },
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best,
+            "bands": asdict(self.bands) if self.bands else None,
+            "metrics": self.metrics,
+            "model": self.model.name if self.model else None,
+            "versions": versions(),
+        }
+
+    def save(self) -> Path:
+        """Writes run.json, at once or not at all."""
+        target = self.out / "run.json"
+        draft = target.with_name(f".run.json.{os.getpid()}.tmp")
+        draft.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
+        draft.replace(target)
+        return target
+
+
+def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights that make every class count alike, mean 1."""
+    counts = np.bincount(labels)
+    return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of what a result depends on."""
+    return {name: version(name) for name in PACKAGES}
