@@ -129,6 +129,16 @@ def test_many_runs_equal_shapes_together(inspector, monkeypatch):
     assert sizes == [2, 2, 2, 2, 2, 2]
 
 
+def test_a_camera_frame_is_not_copied_on_its_way(inspector, monkeypatch):
+    seen = []
+    run = inspector._run
+    monkeypatch.setattr(
+        inspector, "_run", lambda names, feed: seen.append(feed["frames"]) or run(names, feed)
+    )
+    inspector(FRAMES[0])
+    assert len(seen) == 1 and np.shares_memory(seen[0], FRAMES[0])
+
+
 def test_many_takes_mixed_sources(inspector, tmp_path):
     path = tmp_path / "frame.png"
     Image.fromarray(FRAMES[0]).save(path)

@@ -90,7 +90,7 @@ def training_batches(
         sampler=sampler,
         drop_last=True,
         num_workers=workers,
-        collate_fn=collate,  # type: ignore[arg-type]
+        collate_fn=collate,
     )
 
 

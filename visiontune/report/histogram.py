@@ -84,7 +84,7 @@ def decades(severity: float, threshold: float) -> int:
     """
     least, most = DECADES
     reached = int(np.clip(np.ceil(-np.log10(max(severity, 1e-9))), least, most))
-    return max(reached, 1 + int(np.floor(-np.log10(threshold))))
+    return max(reached, 1 + int(np.ceil(-np.log10(threshold))))
 
 
 def log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,15 +1,15 @@
 """Cuts a backbone at a stage boundary: runs the closed part alone, and the open part from what the closed part gave.
 
-Verified replay, for any model whose stages run one after the other: the closed part is run and stopped behind its last module;
-the open part is the same forward call in which that module answers with the stored tensor and the closed modules before it
-with zeros of the right shape, which nobody reads. No family needs code of its own. `verify` compares both ways before anything
-relies on it, because a model with a side branch round the boundary would break the assumption.
+Verified replay, for any model whose stages run one after the other: the closed part is run and the output of its last module
+kept; the open part is the same forward call in which that module answers with the kept tensor and the closed modules before it
+with zeros of the right shape, which nobody reads. No family needs code of its own. `tune.prefix` compares both ways before it
+relies on a cut, because a model with a side branch round the boundary breaks the assumption.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -29,97 +29,95 @@ class Staged(Protocol):
     stages: tuple[Stage, ...]
 
 
-class _Stop(Exception):
-    """Leaves a forward pass once the closed part is done."""
-
-
 class Cut:
-    """The boundary above the lowest `closed` stages. With all of them closed the stored tensor is the features themselves."""
+    """The boundary above the lowest `closed` stages of a network, 1 or more.
 
-    def __init__(self, net: Staged, closed: int) -> None:
+    With all of them closed, the tensor that is kept is the pooled features themselves. `frames` (N, 3, h, w) are normalised
+    pictures of one size; one forward pass on them finds the order of the modules. Raises Uncuttable.
+    """
+
+    def __init__(self, net: Staged, closed: int, frames: Tensor) -> None:
         if not 1 <= closed <= len(net.stages):
             raise Uncuttable(f"a cut needs 1 to {len(net.stages)} closed stages, got {closed}")
         self.backbone = net.backbone
         self.closed = closed
         self.whole = closed == len(net.stages)
-        self.modules: dict[str, nn.Module] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        if not self.whole:
-            self._find(net.stages)
+        self.picture = tuple(frames.shape[1:])
+        inside = {name for stage in net.stages[:closed] for name in stage.modules}
+        modules = dict(self.backbone.named_modules())
+        # the outermost modules wholly inside the closed stages
+        outer = {n: m for n, m in modules.items() if n in inside and n.rpartition(".")[0] not in inside}
+        ran: dict[str, Tensor] = {}
+        training = {module for module in modules.values() if module.training}
+        self.backbone.eval()  # looking must not move the statistics of batch norm
+        with torch.no_grad(), listening(outer, ran):
+            features = self.backbone(frames)
+        for module in training:
+            module.training = True
+        if not ran:
+            raise Uncuttable("no module runs below the boundary")
+        # in the order in which they ran; resnet's first norm counts before the activation that changes its output
+        self.modules = {name: outer[name] for name in ran}
+        self.shapes = {name: tuple(output.shape[1:]) for name, output in ran.items()}
+        self.last = next(reversed(ran))
+        self.shape: tuple[int, ...] = tuple(features.shape[1:]) if self.whole else self.shapes[self.last]
 
-    def _find(self, stages: tuple[Stage, ...]) -> None:
-        """The outermost modules wholly inside the closed stages, in the order in which they run."""
-        inside = {name for stage in stages[: self.closed] for name in stage.modules}
-        children = dict(self.backbone.named_modules())
-        for name, module in children.items():
-            outer = name.rpartition(".")[0]
-            if name in inside and outer not in inside:
-                self.modules[name] = module
-
-    def prefix(self, pictures: Tensor) -> Tensor:
-        """What the closed part gives for normalised pictures (N, 3, h, w); the features (N, F) if all is closed."""
-        with torch.no_grad():
-            if self.whole:
-                features: Tensor = self.backbone(pictures)
-                return features
-            ran: dict[str, Tensor] = {}
-            with self._listening(ran):
-                self.backbone(pictures)
-            self.modules = {name: self.modules[name] for name in ran}  # those that ran, in their order
-            self.shapes = {name: tuple(output.shape[1:]) for name, output in ran.items()}
-            return ran[next(reversed(ran))]
-
-    @contextmanager
-    def _listening(self, ran: dict[str, Tensor]) -> Iterator[None]:
-        """Notes the output of every closed module as it runs."""
-
-        def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
-            def hook(_module: nn.Module, _input: Any, output: Any) -> None:
-                if not isinstance(output, Tensor):
-                    raise Uncuttable(f"{name} gives {type(output).__name__}, not one tensor")
-                ran.pop(name, None)
-                # resnet's first activation works in place on the tensor that is kept
-                ran[name] = output.clone()
-
-            return hook
-
-        handles = [module.register_forward_hook(note(name)) for name, module in self.modules.items()]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def suffix(self, stored: Tensor, pictures_shape: tuple[int, ...]) -> Tensor:
-        """The features (N, F) from the stored tensor (N, ...), with gradient for the open part.
-
-        `pictures_shape` is (3, h, w) of the pictures that the prefix saw.
-        """
+    def suffix(self, kept: Tensor) -> Tensor:
+        """The features (N, F) from the kept tensor (N, *shape), with gradient for the open part."""
         if self.whole:
-            return stored
-        with self._replaced(stored):
-            # the pictures are never read; expanding one zero makes them free
-            nothing = stored.new_zeros(1).expand(len(stored), *pictures_shape)
+            return kept
+        nothing = kept.new_zeros(1).expand(len(kept), *self.picture)  # never read
+        with self._answering(kept):
             features: Tensor = self.backbone(nothing)
-            return features
+        return features
 
     @contextmanager
-    def _replaced(self, stored: Tensor) -> Iterator[None]:
-        """Closed modules answer without computing: the last with `stored`, the others with zeros."""
-        if not self.shapes:
-            raise Uncuttable("the prefix has to run once before the suffix can")
-        last = next(reversed(self.shapes))
+    def _answering(self, kept: Tensor) -> Iterator[None]:
+        """Closed modules answer without computing: the last with `kept`, the others with zeros."""
 
-        def answering(name: str) -> Callable[..., Tensor]:
-            if name == last:
-                return lambda *_args, **_kwargs: stored.clone()
-            shape = self.shapes[name]
-            return lambda *_args, **_kwargs: stored.new_zeros(len(stored), *shape)
+        def answer(name: str) -> Callable[..., Tensor]:
+            if name == self.last:
+                # a copy, because resnet's first activation works in place
+                return lambda *_args, **_kwargs: kept.clone()
+            return lambda *_args, **_kwargs: kept.new_zeros(len(kept), *self.shapes[name])
 
-        for name in self.shapes:
-            self.modules[name].forward = answering(name)
         try:
+            for name, module in self.modules.items():
+                module.forward = answer(name)
             yield
         finally:
-            for name in self.shapes:
-                del self.modules[name].forward
+            for module in self.modules.values():
+                module.__dict__.pop("forward", None)
+
+
+def prefixes(cuts: Sequence[Cut], frames: Tensor) -> list[Tensor]:
+    """What each cut keeps of normalised pictures (N, 3, h, w), all from one forward pass without gradient."""
+    kept: list[dict[str, Tensor]] = [{} for _ in cuts]
+    backbone = cuts[0].backbone
+    with torch.no_grad(), ExitStack() as stack:
+        for cut, found in zip(cuts, kept, strict=True):
+            if not cut.whole:
+                stack.enter_context(listening({cut.last: cut.modules[cut.last]}, found))
+        features = backbone(frames)
+    return [features if cut.whole else found[cut.last] for cut, found in zip(cuts, kept, strict=True)]
+
+
+@contextmanager
+def listening(modules: dict[str, nn.Module], ran: dict[str, Tensor]) -> Iterator[None]:
+    """Notes a copy of what each module gives, in the order in which they run."""
+
+    def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_module: nn.Module, _input: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                raise Uncuttable(f"{name} gives {type(output).__name__}, not one tensor")
+            ran.pop(name, None)
+            ran[name] = output.clone()
+
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -25,7 +25,8 @@ from visiontune.heads import Labels
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.backbone import make_backbone, normalisation
 from visiontune.tune.checkpoints import BEST, LAST, AtomicCheckpoints, EveryEpoch, load_weights
-from visiontune.tune.learner import Learner, Share
+from visiontune.tune.feeds import Feeds, Share
+from visiontune.tune.learner import Learner
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.recipe import Recipe
@@ -63,7 +64,10 @@ def finetune(
         with counted(console, f"reading {name}", len(share)) as step:
             shares[name] = Share(data=share, frames=load(share, fit, progress=step))
     checkpoints = folder / "checkpoints"
-    learner = Learner(make_net(recipe, shares["train"].data), recipe, **shares, best=checkpoints / BEST)
+    net = make_net(recipe, shares["train"].data)
+    phases = recipe.unfreeze.phases(recipe.epochs, of=len(net.stages))
+    feeds = Feeds(net, recipe, phases, **shares, folder=folder / "cache")
+    learner = Learner(net, recipe, feeds, best=checkpoints / BEST)
     with quiet():
         runner = lightning.Trainer(
             **{
@@ -84,7 +88,9 @@ def finetune(
                 **trainer,
             }
         )
+        feeds.prepare(console)
         runner.fit(learner, ckpt_path=checkpoint, weights_only=True)
+    shutil.rmtree(folder / "cache", ignore_errors=True)
     weights, best = load_weights(checkpoints / BEST)
     learner.net.load_state_dict(weights)
     return Run(

@@ -13,22 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from visiontune.data.batches import Batch, Views, evaluation_batches, training_batches
-from visiontune.data.samples import Dataset
 from visiontune.tune.checkpoints import save_weights
+from visiontune.tune.feeds import Feeds
 from visiontune.tune.net import Net
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.unfreeze import Phase, rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3)."""
-
-    data: Dataset
-    frames: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +42,12 @@ class Epoch:
 class Learner(lightning.LightningModule):
     """Trains a Net by a Recipe's schedule on a train share, watching a val share."""
 
-    def __init__(self, net: Net, recipe: Recipe, *, train: Share, val: Share, best: Path) -> None:
+    def __init__(self, net: Net, recipe: Recipe, feeds: Feeds, *, best: Path) -> None:
         super().__init__()
-        self.best = best  # where the weights of the best epoch are kept
         self.net = net
         self.recipe = recipe
-        self.shares = {"train": train, "val": val}
-        self.phases = recipe.unfreeze.phases(recipe.epochs, of=len(net.stages))
+        self.feeds = feeds
+        self.best = best  # where the weights of the best epoch are kept
         self.history: list[Epoch] = []
         self._losses: list[Tensor] = []
         self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -66,18 +55,13 @@ class Learner(lightning.LightningModule):
         self._clock = (0.0, 0.0)
         self._lr = 0.0
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Any:
         """The train share in the view and order of the current epoch."""
-        epoch = self.current_epoch
-        share = self.shares["train"]
-        views = Views(share.data, share.frames, policy=self.recipe.policy, seed=self.recipe.seed, view=epoch)
-        return training_batches(views, batch=self.recipe.batch, seed=self.recipe.seed, epoch=epoch)
+        return self.feeds.training(self.current_epoch, self.phase(self.current_epoch))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> Any:
         """The val share as it is."""
-        share = self.shares["val"]
-        views = Views(share.data, share.frames, policy=None, seed=0, view=0)
-        return evaluation_batches(views, batch=2 * self.recipe.batch)
+        return self.feeds.validation(self.phase(self.current_epoch))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over every stage from the start; closed stages have no gradient and are skipped by it."""
@@ -85,7 +69,7 @@ class Learner(lightning.LightningModule):
 
     def phase(self, epoch: int) -> Phase:
         """The phase that `epoch` belongs to."""
-        return next(phase for phase in self.phases if phase.start <= epoch < phase.end)
+        return next(phase for phase in self.feeds.phases if phase.start <= epoch < phase.end)
 
     def on_train_epoch_start(self) -> None:
         """Opens the stages of this epoch, and makes the epoch repeatable on its own."""
@@ -94,13 +78,14 @@ class Learner(lightning.LightningModule):
         if epoch == phase.start or self._frozen[0] != phase.start:
             self.net.open_top(phase.open)
             self._frozen = (phase.start, fingerprint(self.net.frozen_tensors()))
+        self.net.train()  # Lightning keeps whatever mode it finds
         # Dropout draws from this stream; seeding by epoch makes a resumed epoch draw the same.
         torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
         self._losses = []
         self._lr = 0.0
         self._clock = (time.perf_counter(), time.process_time())
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Sets the learning rates of this step."""
         phase = self.phase(self.current_epoch)
         steps = int(self.trainer.num_training_batches)
@@ -111,9 +96,10 @@ class Learner(lightning.LightningModule):
             group["lr"] = group["peak"] * share
         self._lr = max(self._lr, self.recipe.lr * share)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
-        loss = self.net.head.loss(self.net(batch["frames"]), {"label": batch["label"]})
+        raw = self.feeds.raw(batch, self.phase(self.current_epoch))
+        loss = self.net.head.loss(raw, {"label": batch["label"]})
         self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(batch["label"]))
         return loss
@@ -126,9 +112,9 @@ class Learner(lightning.LightningModule):
                 f"a frozen tensor moved in epoch {self.current_epoch} (phase from {start}): a bug, please report"
             )
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps what the network said."""
-        raw = self.net(batch["frames"])
+        raw = self.feeds.raw(batch, self.phase(self.current_epoch))
         loss = self.net.head.loss(raw, {"label": batch["label"]})
         self._judged.append((self.net.head.answer(raw)["kinds"], batch["label"], loss))
 

@@ -30,6 +30,10 @@ class Recipe:
     epochs, batch passes over the train share; pictures in a step.
     lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay).
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
+    drop_path     stochastic depth of the backbone, for architectures that have it.
+    views         augmented views of each picture that epochs take turns with; they let the closed stages be computed once.
+                  0 augments anew in every epoch, and then nothing of the train share is cached.
+    cache_gb      disk space that the run may use for what closed stages give, in gigabytes.
     seed          of weights, order and augmentation. The split has its own, so that trying another seed moves no part.
     good          the good class: a name, "auto" (good, ok, normal, free, pass), or None for a sorter without one.
     group         a regular expression on the picture's path whose first group names the part, lot or patient, if the
@@ -48,6 +52,8 @@ class Recipe:
     lr: float = 2e-3
     weight_decay: float = 0.02
     drop_path: float = 0.0
+    views: int = 4
+    cache_gb: float = 4.0
     seed: int = 0
     split_seed: int = 0
     good: str | None = "auto"
@@ -59,6 +65,9 @@ class Recipe:
         for name, value in positive.items():
             if not isinstance(value, (int, float)) or value <= 0:
                 raise BadRecipe(f"Recipe.{name} must be greater than 0, got {value!r}")
+        for name in ("views", "cache_gb", "weight_decay", "drop_path"):
+            if getattr(self, name) < 0:
+                raise BadRecipe(f"Recipe.{name} must be 0 or more, got {getattr(self, name)!r}")
         if self.batch < 2:
             raise BadRecipe(f"Recipe.batch must be at least 2 (batch norm needs company), got {self.batch}")
         if len(self.size) != 2 or not all(isinstance(side, int) and 16 <= side <= 4096 for side in self.size):
