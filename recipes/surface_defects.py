@@ -11,11 +11,11 @@ from visiontune.tune import Classify, Recipe, Unfreeze, finetune, main, policies
 
 recipe = Recipe(
     backbone="mobilenetv2_100.ra_in1k",
-    head=Classify(dropout=0.2),
+    head=Classify(),
     policy=policies.flat_sheet(),
-    unfreeze=Unfreeze(at=(6, 9, 12)),
-    size=(256, 192),
-    epochs=15,
+    unfreeze=Unfreeze(at=(16,), decay=0.1),
+    size=(320, 320),
+    epochs=20,
     lr=2e-3,
 )
 

@@ -50,6 +50,7 @@ def cards(draw):
             roi=roi,
             mean=draw(st.tuples(*[numbers] * 3)),
             std=(1, 0.5, 2),
+            window=draw(st.none() | st.just((0, 4095)) | st.just((65534, 65535))),
         ),
         temperature=draw(st.floats(1e-6, 1e6)),
         bands=Bands(*edges, draw(st.none() | objects)),
@@ -172,6 +173,26 @@ def test_values_that_cannot_be_are_refused(changes, said):
 def test_a_region_outside_the_frame_is_refused(roi):
     with pytest.raises(BadModel, match="roi"):
         InputSpec(size=(8, 8), roi=roi, mean=(0, 0, 0), std=(1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "window", [(0, 0), (5, 3), (-1, 9), (0, 65536), (0,), (0, 1, 2), (0.0, 9.5), "ab", 4095, (False, True)]
+)
+def test_a_window_out_of_order_is_refused(window):
+    with pytest.raises(BadModel, match=r"card\.input\.window"):
+        InputSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1), window=window)
+
+
+def test_a_card_from_before_windows_has_none():
+    found = a_card().as_dict()
+    assert found["input"].pop("window") is None
+    assert ModelCard.from_dict(found) == a_card()
+
+
+def test_description_speaks_of_the_window_where_there_is_one():
+    assert "16-bit" not in describe(a_card())
+    deep = replace(a_card().input, window=(0, 4095))
+    assert "16-bit grey 0..4095 read as 0..255" in describe(a_card(input=deep))
 
 
 def test_golden_answers_must_fit_the_classes():

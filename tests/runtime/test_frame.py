@@ -253,7 +253,7 @@ def test_what_is_no_picture_is_refused(data):
 def test_several_pictures_in_one_file_are_refused():
     pages = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     for kind in ("TIFF", "GIF", "WEBP", "PNG"):
-        with pytest.raises(BadFrame, match="found 2 in the file"):
+        with pytest.raises(BadFrame, match="found several in the file"):
             decode(encoded(pages[0], kind, save_all=True, append_images=pages[1:]))
 
 

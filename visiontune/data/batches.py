@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from visiontune.data.frames import Frames
 from visiontune.data.policy import Policy, view_seed
 from visiontune.data.samples import Dataset
 
@@ -39,7 +40,7 @@ class Views(TorchDataset[Item]):
     """
 
     def __init__(
-        self, share: Dataset, frames: NDArray[np.uint8], *, policy: Policy | None, seed: int, view: int
+        self, share: Dataset, frames: Frames, *, policy: Policy | None, seed: int, view: int
     ) -> None:
         if len(share) != len(frames):
             raise ValueError(f"{len(frames)} frames for {len(share)} samples")

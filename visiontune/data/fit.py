@@ -84,9 +84,13 @@ class Fit:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is in the exception
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+
+    def __reduce__(self) -> tuple[type[Fit], tuple[Size, Region | None]]:
+        return Fit, (self.size, self.roi)  # a session does not travel to another process; what made it does
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The fitted frame, uint8 (h, w, 3)."""

@@ -145,7 +145,9 @@ class Policy:
 def view_seed(run_seed: int, sample_id: str, view: int) -> int:
     """The seed of one view of one sample in one run: 64 bits of blake2b, the same on every machine."""
     text = f"{int(run_seed)}:{int(view)}:{sample_id}"  # the id last: it alone may hold a colon
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 def plain(value: Value) -> Any:

@@ -51,7 +51,7 @@ class Classify:
 
 
 class ClassifyNet(HeadNet):
-    """Linear classifier on pooled features (N, F) -> logits (N, C)."""
+    """Linear classifier on standardised pooled features (N, F) -> logits (N, C)."""
 
     prior: Tensor
 
@@ -59,6 +59,9 @@ class ClassifyNet(HeadNet):
         super().__init__()
         self.options = options
         self.good = labels.good is not None
+        # Pooled features differ in scale by orders of magnitude between channels; standardising them lets one learning rate
+        # fit any backbone (as in the linear probes of He et al. 2021, arXiv 2111.06377, A.1). It is folded at export.
+        self.standardise = nn.BatchNorm1d(features, affine=False)
         self.dropout = nn.Dropout(options.dropout)
         self.linear = nn.Linear(features, len(labels.classes))
         # Starting at zero makes the first loss ln C. timm's default start on headless weights gives 2-4 times that,
@@ -73,15 +76,14 @@ class ClassifyNet(HeadNet):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, C) from pooled features (N, F)."""
-        logits: Tensor = self.linear(self.dropout(features))
+        logits: Tensor = self.linear(self.dropout(self.standardise(features)))
         return logits
 
-    def loss(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Mean cross entropy of logits + log prior against `targets["label"]` int64 (N,)."""
+    def losses(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Cross entropy (N,) of logits + log prior against `targets["label"]` int64 (N,), in nats."""
+        smoothing = self.options.smoothing if self.training else 0.0
         return functional.cross_entropy(
-            raw + self.prior,
-            targets["label"],
-            label_smoothing=self.options.smoothing if self.training else 0.0,
+            raw + self.prior, targets["label"], label_smoothing=smoothing, reduction="none"
         )
 
     def answer(self, raw: Tensor) -> dict[str, Tensor]:

@@ -31,11 +31,19 @@ class HeadNet(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """Raw output from the backbone's features; what `loss` and `answer` read."""
+        """Raw output from the backbone's features; what `losses` and `answer` read."""
 
     @abstractmethod
+    def losses(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Loss of each picture, (N,)."""
+
     def loss(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch, a scalar."""
+        return self.losses(raw, targets).mean()
+
+    def tempered(self, raw: Tensor, temperature: float) -> Tensor:
+        """The raw output as if the temperature were `temperature`: what `losses` of a calibrated network reads."""
+        return raw / temperature
 
     @abstractmethod
     def answer(self, raw: Tensor) -> dict[str, Tensor]:

@@ -15,21 +15,25 @@ from visiontune.runtime.golden import Golden
 
 KEY = "visiontune.card"  # the ONNX metadata key that holds the JSON
 SCHEMA = 1
+WINDOW = "card.input.window"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """What the graph does with a frame before the network; all of it happens inside the file.
+    """What happens to a frame before the network, all but the window inside the file.
 
     size       (h, w) in pixels to which the region of interest is resized
     roi        x0, y0, x1, y1 as fractions 0..1 of the frame; None is the whole frame
     mean, std  per channel R, G, B, of values scaled to 0..1
+    window     (low, high): the grey values of a 16-bit frame that become 0 and 255; None is (0, 65535). The only
+               entry that is not in the graph, whose input has 8 bits: the Inspector applies it where it decodes.
     """
 
     size: tuple[int, int]
     roi: tuple[float, float, float, float] | None = None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    window: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _set(self, "size", check.size(self.size, "card.input.size"))
@@ -40,6 +44,11 @@ class InputSpec:
             if not (0 <= roi[0] < roi[2] <= 1 and 0 <= roi[1] < roi[3] <= 1):
                 check.refuse("card.input.roi", "0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1", self.roi)
             _set(self, "roi", roi)
+        if self.window is not None:
+            low, high = (check.whole(edge, WINDOW) for edge in check.items(self.window, WINDOW, count=2))
+            if not 0 <= low < high <= 65535:
+                check.refuse(WINDOW, "0 <= low < high <= 65535", self.window)
+            _set(self, "window", (low, high))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +155,10 @@ class ModelCard:
                 f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
             )
         values = dict(check.keys(found, _names(cls), "card"))
-        values["input"] = InputSpec(**check.keys(values["input"], _names(InputSpec), "card.input"))
+        given = values["input"]
+        if isinstance(given, Mapping):
+            given = {"window": None, **given}  # a card that says nothing of a window has none
+        values["input"] = InputSpec(**check.keys(given, _names(InputSpec), "card.input"))
         values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
         if values["proof"] is not None:
             values["proof"] = Proof(**check.keys(values["proof"], _names(Proof), "card.proof"))
@@ -168,13 +180,16 @@ def describe(card: ModelCard) -> str:
     """The card for people: a heading and a text on each line. Long values are cut; the JSON has all."""
     bands, data, (height, width) = card.bands, card.data, card.input.size
     roi = "whole frame" if card.input.roi is None else "region " + _shown(card.input.roi)
+    deep = (
+        "" if card.input.window is None else "; 16-bit grey {}..{} read as 0..255".format(*card.input.window)
+    )
     sure = f"{card.golden.frames} painted frames" if card.golden else "none"
     rows = [
         ("model", f"{card.name} ({card.task})"),
         ("made", f"{card.created} by {card.made_by}"),
         ("classes", ", ".join(card.classes)),
         ("good class", card.good or "none: it sorts"),
-        ("input", f"RGB uint8 frames of any size; {roi}; resized to {height} x {width} (h x w)"),
+        ("input", f"RGB uint8 frames of any size{deep}; {roi}; resized to {height} x {width} (h x w)"),
         (
             "decision",
             f"{_band('review', bands.review_from)}, {_band('reject', bands.reject_from)}, else pass",

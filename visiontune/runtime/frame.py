@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,9 +20,12 @@ from visiontune.runtime.errors import BadFrame, one_line
 
 Frame: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any]
+Window: TypeAlias = tuple[int, int]
 
 MAX_PIXELS = 200_000_000
 FULL_WINDOW = (0, 65535)
+DECODING = 900_000_000  # bytes that decoding one file may hold at a time, whoever sent it
+BAND = 1 << 22  # pixels that are turned from Pillow's form into ours at a time
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no plugin that runs other programs
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
@@ -29,20 +33,22 @@ SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 ORIENTATION = 0x0112  # EXIF tag
 
 
-def decode(source: Source, *, window: tuple[int, int] = FULL_WINDOW) -> Frame:
+def decode(source: Source, *, window: Window | None = None) -> Frame:
     """One frame, RGB uint8 (H, W, 3), C-contiguous; an array that already is one comes back itself, not a copy.
 
     source  a path; encoded bytes (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP); or an array: uint8 (H, W, 3) RGB,
             (H, W) or (H, W, 1) grey, (H, W, 4) RGBA, or uint16 (H, W) grey.
     window  grey values (low, high) of a 16-bit frame that become 0 and 255; between them linear, rounded to
-            the nearest level, outside clipped. 8-bit frames are not touched by it.
+            the nearest level, outside clipped. None is (0, 65535). 8-bit frames are not touched by it.
 
     Grey is repeated over the channels, alpha is dropped (not blended), palettes and CMYK become RGB by
     Pillow's rule, and the EXIF orientation is applied. Raises BadFrame for an empty frame, any other dtype
-    (float too) or shape, more than 200 megapixels (read from the header, before decoding), 16-bit colour,
+    (float too) or shape, more than 200 megapixels in an array or 112 in a file (WEBP 50, progressive JPEG 75;
+    read from the header, so that decoding never holds 1 GB), 16-bit colour,
     several pictures in one file, a truncated file, a file that is no picture, a path that is no file;
     ValueError for a window out of order.
     """
+    window = FULL_WINDOW if window is None else window
     low, high = window
     if not 0 <= low < high <= 65535:
         raise ValueError(f"window: expected 0 <= low < high <= 65535, found {window}")
@@ -62,7 +68,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _from_path(path: Path, window: tuple[int, int]) -> Frame:
+def _from_path(path: Path, window: Window) -> Frame:
     if not path.is_file():  # says False for pipes and devices too, which could keep us waiting for ever
         kinds = {"a folder": path.is_dir(), "something that is no file": path.exists(), "nothing there": True}
         found = next(kind for kind, true in kinds.items() if true)
@@ -75,17 +81,14 @@ def _from_path(path: Path, window: tuple[int, int]) -> Frame:
         raise BadFrame(f"{path}: expected a readable file, found {found}; check its permissions") from error
 
 
-def _from_stream(stream: Any, name: str, window: tuple[int, int]) -> Frame:
+def _from_stream(stream: Any, name: str, window: Window) -> Frame:
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # some library told Pillow to paint grey over what is missing
         cure = "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False"
         raise BadFrame(
             f"{name}: expected to tell whole files from truncated ones, found that Pillow may not; {cure}"
         )
     try:
-        with Image.open(stream, formats=FORMATS) as picture:
-            _check_header(picture, name)
-            picture.load()
-            pixels = _upright(_pixels(picture), picture.getexif().get(ORIENTATION, 1))
+        pixels = _opened(stream, name)
     except BadFrame:
         raise
     except UnidentifiedImageError as error:
@@ -99,12 +102,20 @@ def _from_stream(stream: Any, name: str, window: tuple[int, int]) -> Frame:
     return _from_array(pixels, name, window)
 
 
+def _opened(stream: Any, name: str) -> NDArray[Any]:
+    """The picture's pixels, upright; what Pillow holds of it is free again on return."""
+    with Image.open(stream, formats=FORMATS) as picture:
+        _check_header(picture, name)
+        picture.load()
+        return _upright(_pixels(picture), picture.getexif().get(ORIENTATION, 1))
+
+
 def _check_header(picture: Image.Image, name: str) -> None:
-    _check_size(picture.height, picture.width, name)
+    _check_size(picture.height, picture.width, name, min(MAX_PIXELS, DECODING // _bytes_a_pixel(picture)))
     # A phone's JPEG may carry previews behind the picture (MPO); of pages and animations no picture is the one.
-    pages = 1 if picture.format in ("JPEG", "MPO") else getattr(picture, "n_frames", 1)
-    if pages != 1:
-        raise BadFrame(f"{name}: expected one picture, found {pages} in the file; save them one by one")
+    # They are not counted: for that Pillow walks through a TIFF, which may chain up millions.
+    if picture.format not in ("JPEG", "MPO") and getattr(picture, "is_animated", False):
+        raise BadFrame(f"{name}: expected one picture, found several in the file; save them one by one")
     sixteen = picture.mode in SIXTEEN_BIT or _is_wide_grey(picture)
     if not sixteen and picture.mode not in EIGHT_BIT:
         raise BadFrame(
@@ -114,10 +125,17 @@ def _check_header(picture: Image.Image, name: str) -> None:
         raise BadFrame(f"{name}: expected 8 bits a colour channel, found 16; save it as 8-bit")
 
 
-def _check_size(height: int, width: int, name: str) -> None:
-    if height * width > MAX_PIXELS:
+def _bytes_a_pixel(picture: Image.Image) -> int:
+    """What decoding takes at its peak, measured: Pillow's 4 bytes, our 3, and what the format's own library holds."""
+    if picture.format == "WEBP":
+        return 18
+    return 12 if picture.info.get("progressive") else 8  # a progressive JPEG keeps all its coefficients
+
+
+def _check_size(height: int, width: int, name: str, most: int = MAX_PIXELS) -> None:
+    if height * width > most:
         raise BadFrame(
-            f"{name}: expected at most {MAX_PIXELS // 10**6} megapixels, "
+            f"{name}: expected at most {most // 10**6} megapixels, "
             f"found {width} x {height} = {height * width / 1e6:.0f}; cut or bin it"
         )
 
@@ -140,9 +158,21 @@ def _is_wide(picture: Image.Image) -> bool:
 
 def _pixels(picture: Image.Image) -> NDArray[Any]:
     """The decoded picture as uint16 (H, W) or uint8 (H, W, 3), still unturned."""
+    picture.info.pop("transparency", None)  # or Pillow would look for a colour to stand for it
+    if picture.width * picture.height <= BAND:
+        return _plain(picture)
+    deep = picture.mode in SIXTEEN_BIT or picture.mode == "I"
+    shape = (picture.height, picture.width)
+    pixels = np.empty(shape, np.uint16) if deep else np.empty((*shape, 3), np.uint8)
+    for rows in _bands(*shape):  # Pillow makes two copies on the way, of a large picture too many
+        pixels[rows] = _plain(picture.crop((0, rows.start, picture.width, min(rows.stop, picture.height))))
+    return pixels
+
+
+def _plain(picture: Image.Image) -> NDArray[Any]:
+    """A decoded picture as uint16 (H, W) or uint8 (H, W, 3)."""
     if picture.mode in SIXTEEN_BIT or picture.mode == "I":
         return np.asarray(picture).astype(np.uint16)
-    picture.info.pop("transparency", None)  # or Pillow would look for a colour to stand for it
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
@@ -157,7 +187,7 @@ def _upright(pixels: NDArray[Any], orientation: Any) -> NDArray[Any]:
     return pixels
 
 
-def _from_array(array: NDArray[Any], name: str, window: tuple[int, int]) -> Frame:
+def _from_array(array: NDArray[Any], name: str, window: Window) -> Frame:
     if array.ndim not in (2, 3) or array.size == 0:
         raise BadFrame(
             f"{name}: expected (H, W, 3) or (H, W) with pixels, found {_found(array)}; check the grabber"
@@ -179,12 +209,21 @@ def _from_array(array: NDArray[Any], name: str, window: tuple[int, int]) -> Fram
     return np.ascontiguousarray(array if array.shape[2] == 3 else array[:, :, :3])
 
 
-def _windowed(grey: NDArray[np.uint16], window: tuple[int, int]) -> Frame:
+def _windowed(grey: NDArray[np.uint16], window: Window) -> Frame:
     low, high = window
     span = high - low
     levels = (np.arange(65536) - low).clip(0, span)
     table = ((levels * 255 + span // 2) // span).astype(np.uint8)
-    return table[grey]
+    seen = np.empty(grey.shape, np.uint8)
+    for rows in _bands(*grey.shape):  # numpy would hold 8 bytes a pixel for the whole frame's indices
+        seen[rows] = table[grey[rows]]
+    return seen
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """The rows of a frame, cut into bands of about BAND pixels."""
+    step = max(1, BAND // max(1, width))
+    return (slice(top, top + step) for top in range(0, height, step))
 
 
 def _found(array: NDArray[Any]) -> str:

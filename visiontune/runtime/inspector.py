@@ -14,7 +14,7 @@ from visiontune.runtime import seal
 from visiontune.runtime.answers import DECISIONS, INPUT
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import BadFrame, BadModel, one_line
-from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, decode
+from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, Window, decode
 from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
 from visiontune.runtime.regions import HIGH, regions, roi_pixels
 from visiontune.runtime.verdict import Region, Verdict
@@ -51,6 +51,7 @@ class Inspector:
             raise BadModel(f"{named(model)}: {error}") from error
         self._run = self._session.run
         self._classes = self._card.classes
+        self._window = self._card.input.window
         # In float32, as the graph compares; kept as floats because those compare faster.
         self._review_from = float(np.float32(self._card.bands.review_from))
         self._reject_from = float(np.float32(self._card.bands.reject_from))
@@ -64,9 +65,11 @@ class Inspector:
     def __call__(self, frame: Source) -> Verdict:
         """The verdict on one frame: RGB uint8 (H, W, 3), grey uint8 (H, W), encoded bytes or a path; see `decode`.
 
+        16-bit grey, file or array, is read through the card's window, as it was in training.
+
         Raises BadFrame when the frame cannot be judged. Whoever catches it must not let the part pass.
         """
-        ready = _ready(frame)
+        ready = _ready(frame, self._window)
         answers = self._judge(ready[np.newaxis])
         return self._verdict(answers, 0, ready)
 
@@ -80,21 +83,21 @@ class Inspector:
             raise ValueError(f"batch: expected a whole number >= 1, found {batch}")
         source = iter(frames)
         verdicts: list[Verdict] = []
-        while window := [_ready(frame) for frame in islice(source, batch)]:
-            verdicts += self._judge_window(window)
+        while some := [_ready(frame, self._window) for frame in islice(source, batch)]:
+            verdicts += self._judge_some(some)
         return verdicts
 
-    def _judge_window(self, window: list[Frame]) -> Iterator[Verdict]:
+    def _judge_some(self, some: list[Frame]) -> Iterator[Verdict]:
         groups: dict[tuple[int, ...], list[int]] = {}
-        for index, frame in enumerate(window):
+        for index, frame in enumerate(some):
             groups.setdefault(frame.shape, []).append(index)
         found: dict[int, Verdict] = {}
         for members in groups.values():
-            answers = self._judge(np.stack([window[index] for index in members]))
+            answers = self._judge(np.stack([some[index] for index in members]))
             found.update(
-                {index: self._verdict(answers, row, window[index]) for row, index in enumerate(members)}
+                {index: self._verdict(answers, row, some[index]) for row, index in enumerate(members)}
             )
-        return (found[index] for index in range(len(window)))
+        return (found[index] for index in range(len(some)))
 
     def _judge(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """The graph's answers for uint8 (N, H, W, 3), in the order of `self._names`."""
@@ -168,7 +171,7 @@ class Inspector:
         return max(named, key=named.__getitem__, default=verdict.kind)
 
 
-def _ready(frame: Source) -> Frame:
+def _ready(frame: Source, window: Window | None) -> Frame:
     """The frame as the graph takes it. RGB uint8, as a camera gives it, gets through for almost nothing."""
     if (
         type(frame) is np.ndarray
@@ -178,4 +181,4 @@ def _ready(frame: Source) -> Frame:
         and 0 < frame.size <= 3 * MAX_PIXELS
     ):
         return frame
-    return decode(frame)
+    return decode(frame, window=window)

@@ -100,7 +100,7 @@ def _judge(inspector: Inspector, parts: Sequence[Part], progress: Callable[[int]
     named, decisions, judge_ms, decode_ms = [], [], [], []
     for part in parts:
         begin = perf_counter()
-        frame = decode(part.path)
+        frame = decode(part.path, window=inspector.card.input.window)
         decoded = perf_counter()
         verdict = inspector(frame)
         judge_ms.append((perf_counter() - decoded) * 1e3)

@@ -99,19 +99,21 @@ def inspection_bands(judged: Judged, target: Target) -> Bands:
         raise CalibrationRefused(
             f"the val share holds no {lacking} part; expected both to set bands: add some to val or split anew"
         )
-    misses = max(0, allowed_misses(len(bad), target.escapes, target.confidence))
-    review_from = clear_below(np.sort(bad)[misses], judged.severity) if misses < len(bad) else NEVER
+    passes = max(0, allowed_misses(len(bad), target.escapes, target.confidence))
+    review_from = clear_below(np.sort(bad)[passes], judged.severity) if passes < len(bad) else NEVER
     rejects = max(0, allowed_misses(len(good), target.overkill, target.confidence))
     reject_from = clear_above(np.sort(good)[::-1][rejects], judged.severity) if rejects < len(good) else 0.0
     reject_from = max(reject_from, review_from)
+    passed = int((bad < np.float32(review_from)).sum())
+    rejected = int((good >= np.float32(reject_from)).sum())
     return Bands(
         review_from=review_from,
         reject_from=reject_from,
         evidence={
             "method": "fixed-sequence Learn-then-Test, exact binomial, unit: part",
             "confidence": target.confidence,
-            "escapes": promise(len(bad), misses, target.escapes, target.confidence),
-            "overkill": promise(len(good), rejects, target.overkill, target.confidence),
+            "escapes": promise(len(bad), passes, passed, target.escapes, target.confidence),
+            "overkill": promise(len(good), rejects, rejected, target.overkill, target.confidence),
         },
     )
 
@@ -144,7 +146,7 @@ def sorting_bands(judged: Judged, target: Target) -> Bands:
         evidence={
             "method": "selective classification, fixed sequence, exact binomial, unit: picture",
             "confidence": target.confidence,
-            "wrong kind among passed": promise(passed, errors, target.escapes, target.confidence),
+            "wrong kind among passed": promise(passed, errors, errors, target.escapes, target.confidence),
         },
     )
 
@@ -178,11 +180,22 @@ def clearance(severity: float) -> float:
     return 2e-5 * severity + 1e-9
 
 
-def promise(n: int, misses: int, asked: float, confidence: float) -> dict[str, Any]:
-    """What `misses` in `n` certify, beside what was asked, and how many parts are missing for it."""
-    certified = certifiable(n, misses, confidence)
+def promise(n: int, allowed: int, seen: int, asked: float, confidence: float) -> dict[str, Any]:
+    """What `n` parts certify at a threshold that lets `allowed` of them through, beside what was asked and what is missing.
+
+    `seen` of them are let through by the final threshold: keeping clear of severities, or lifting reject to review, may
+    leave fewer than allowed. The certified rate is that of `allowed`, which the parts' scores had no say in.
+    """
+    certified = certifiable(n, allowed, confidence)
     missing = 0 if certified <= asked else max(0, needed(asked, confidence) - n)
-    return {"parts": n, "misses": misses, "asked": asked, "certified": certified, "missing_parts": missing}
+    return {
+        "parts": n,
+        "allowed": allowed,
+        "misses": seen,
+        "asked": asked,
+        "certified": certified,
+        "missing_parts": missing,
+    }
 
 
 def per_part(judged: Judged, chosen: NDArray[np.bool_], reduce: Any) -> NDArray[np.float32]:
@@ -199,8 +212,8 @@ def sentence(evidence: dict[str, Any]) -> list[str]:
     for name, found in evidence.items():
         if not isinstance(found, dict):
             continue
-        said = f"{name}: {found['misses']} misses in {found['parts']} parts certify {100 * found['certified']:.2g} %"
-        said += f" at {100 * evidence['confidence']:.3g} % confidence"
+        said = f"{name}: {found['misses']} of {found['parts']} parts ({found['allowed']} allowed) certify at most "
+        said += f"{100 * found['certified']:.2g} % at {100 * evidence['confidence']:.3g} % confidence"
         if found["certified"] > found["asked"]:
             said += f"; {found['missing_parts']} more parts without a miss are needed for {100 * found['asked']:.2g} %"
         lines.append(said)

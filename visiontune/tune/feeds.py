@@ -14,6 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from visiontune.data.batches import Shuffled, Views, evaluation_batches, label_indices, training_batches
+from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset
 from visiontune.tune.net import Net
 from visiontune.tune.prefix import GIGABYTE, PrefixCache, plan
@@ -29,7 +30,7 @@ class Share:
     """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3)."""
 
     data: Dataset
-    frames: NDArray[np.uint8]
+    frames: Frames
 
 
 class KeptBatches:

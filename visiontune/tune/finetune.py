@@ -19,7 +19,7 @@ from rich.console import Console
 from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
-from visiontune.data.store import load
+from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
 from visiontune.heads import Labels
 from visiontune.runtime.errors import BadData, BadRecipe
@@ -31,6 +31,7 @@ from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.run import Run
+from visiontune.tune.summary import summary
 
 
 def finetune(
@@ -39,6 +40,7 @@ def finetune(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    store: str | Path | None = None,
     console: Console | None = None,
     **trainer: Any,
 ) -> Run:
@@ -47,6 +49,9 @@ def finetune(
     `data` is split here unless every sample has its split. `out` is the run's folder (default runs/DATE-TIME); checkpoints
     are written there after every epoch. `resume` continues a run that was cut off, to the same result bit by bit on the same
     machine. Other keywords go to Lightning's Trainer (devices, precision, strategy, ...).
+
+    Pictures are decoded once, into `out`/store: a run that was cut off finds them there again, and when training is done the
+    folder goes. Name a folder by `store` and it stays, for other runs on the same pictures.
 
     Raises BadData (empty class, missing share, unreadable picture, a folder that already holds a run), BadRecipe.
     """
@@ -62,16 +67,25 @@ def finetune(
     for name in ("train", "val"):
         share = data.share(name)
         with counted(console, f"reading {name}", len(share)) as step:
-            shares[name] = Share(data=share, frames=load(share, fit, progress=step))
+            frames = load(
+                share,
+                fit,
+                window=recipe.window,
+                folder=folder / "store" if store is None else store,
+                store_gb=recipe.store_gb,
+                say=lambda line: console.print(f"  {line}", highlight=False, markup=False),
+                progress=step,
+            )
+            shares[name] = Share(data=share, frames=frames)
     checkpoints = folder / "checkpoints"
     net = make_net(recipe, shares["train"].data)
-    phases = recipe.unfreeze.phases(recipe.epochs, of=len(net.stages))
+    phases = recipe.unfreeze.phases(recipe.length(len(net.stages)), of=len(net.stages))
     feeds = Feeds(net, recipe, phases, **shares, folder=folder / "cache")
     learner = Learner(net, recipe, feeds, best=checkpoints / BEST)
     with quiet():
         runner = lightning.Trainer(
             **{
-                "max_epochs": recipe.epochs,
+                "max_epochs": phases[-1].end,
                 "callbacks": [
                     EveryEpoch(checkpoints),
                     *([RichProgressBar(leave=False)] if console.is_terminal else []),
@@ -88,9 +102,16 @@ def finetune(
                 **trainer,
             }
         )
-        feeds.prepare(console)
-        runner.fit(learner, ckpt_path=checkpoint, weights_only=True)
+        stored = None if checkpoint is None else torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if stored is not None and stored["visiontune"]["keeper"]["stopped"]:
+            learner.on_load_checkpoint(stored)  # a gate had stayed shut: there is nothing left to train
+        else:
+            feeds.prepare(console)
+            runner.fit(learner, ckpt_path=checkpoint, weights_only=True)
+    console.print(summary(learner.keeper.results, learner.history, net.stages))
     shutil.rmtree(folder / "cache", ignore_errors=True)
+    if store is None:
+        remove(folder / "store")  # val is still read from it: what is mapped stays readable
     weights, best = load_weights(checkpoints / BEST)
     learner.net.load_state_dict(weights)
     return Run(
@@ -100,8 +121,10 @@ def finetune(
         fit=fit,
         frames={n: s.frames for n, s in shares.items()},
         history=tuple(learner.history),
+        phases=tuple(learner.keeper.results),
         best=best,
         out=folder,
+        store=None if store is None else Path(store),
         console=console,
     )
 
@@ -129,7 +152,7 @@ def prepared(folder: Path, recipe: Recipe, *, resume: bool) -> Path | None:
             return None  # cut off before the first epoch was done, or never begun: start
         stored = torch.load(last, map_location="cpu", weights_only=True)["visiontune"]["recipe"]
         now = recipe.as_dict()
-        changed = sorted(name for name in now if stored.get(name) != now[name])
+        changed = sorted(name for name in now if name != "store_gb" and stored.get(name) != now[name])
         if changed:
             raise BadRecipe(
                 f"cannot resume {folder}: the recipe differs from the stored one in {', '.join(changed)}; "

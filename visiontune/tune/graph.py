@@ -66,8 +66,9 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    model: onnx.ModelProto = program.model_proto
-    return plain(model)
+    model: onnx.ModelProto = plain(program.model_proto)
+    set_temperature(model.graph, float(net.head.temperature))
+    return model
 
 
 class loggers_quiet:
@@ -179,9 +180,9 @@ def add_decision(graph: onnx.GraphProto, bands: Bands) -> None:
 
 def set_temperature(graph: onnx.GraphProto, temperature: float) -> None:
     """Gives the temperature its plain name and its value, so that it can be found and moved in the file."""
-    old = [tensor for tensor in graph.initializer if tensor.name.endswith("head.temperature")]
+    old = [tensor for tensor in graph.initializer if tensor.name.endswith("temperature")]
     if len(old) != 1:
-        raise RuntimeError(f"expected one head.temperature among the initialisers, found {len(old)}")
+        raise RuntimeError(f"expected one temperature among the initialisers, found {len(old)}")
     name = old[0].name
     old[0].CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
     for node in graph.node:

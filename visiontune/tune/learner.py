@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from visiontune.tune.checkpoints import save_weights
 from visiontune.tune.feeds import Feeds
+from visiontune.tune.keeper import Keeper, tempered_losses
 from visiontune.tune.net import Net
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.unfreeze import Phase, rate
@@ -25,7 +25,8 @@ from visiontune.tune.unfreeze import Phase, rate
 class Epoch:
     """What one epoch did. Losses are mean cross entropies in nats; accuracies 0..1; seconds of wall and CPU time.
 
-    `open` is how many backbone stages trained, `lr` the highest learning rate that the head had.
+    `val_tempered` is the val loss at its best temperature, by which the run is judged. `open` is how many backbone stages
+    trained, `lr` the highest learning rate that the head had.
     """
 
     epoch: int
@@ -33,6 +34,7 @@ class Epoch:
     lr: float
     train_loss: float
     val_loss: float
+    val_tempered: float
     val_accuracy: float
     val_balanced_accuracy: float
     seconds: float
@@ -47,10 +49,10 @@ class Learner(lightning.LightningModule):
         self.net = net
         self.recipe = recipe
         self.feeds = feeds
-        self.best = best  # where the weights of the best epoch are kept
+        self.keeper = Keeper(net, recipe, feeds, best=best)
         self.history: list[Epoch] = []
         self._losses: list[Tensor] = []
-        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._judged: list[tuple[Tensor, Tensor]] = []
         self._frozen: tuple[int, str] = (-1, "")
         self._clock = (0.0, 0.0)
         self._lr = 0.0
@@ -77,7 +79,10 @@ class Learner(lightning.LightningModule):
         phase = self.phase(epoch)
         if epoch == phase.start or self._frozen[0] != phase.start:
             self.net.open_top(phase.open)
+            self.net.train()
             self._frozen = (phase.start, fingerprint(self.net.frozen_tensors()))
+            steps = phase.epochs * int(self.trainer.num_training_batches)
+            self.keeper.begin(steps, resumed=epoch != phase.start)
         self.net.train()  # Lightning keeps whatever mode it finds
         # Dropout draws from this stream; seeding by epoch makes a resumed epoch draw the same.
         torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
@@ -104,6 +109,10 @@ class Learner(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(batch["label"]))
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Follows the weights."""
+        self.keeper.step()
+
     def on_train_epoch_end(self) -> None:
         """Fails the run if a frozen tensor moved."""
         start, before = self._frozen
@@ -114,18 +123,16 @@ class Learner(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps what the network said."""
-        raw = self.feeds.raw(batch, self.phase(self.current_epoch))
-        loss = self.net.head.loss(raw, {"label": batch["label"]})
-        self._judged.append((self.net.head.answer(raw)["kinds"], batch["label"], loss))
+        self._judged.append((self.feeds.raw(batch, self.phase(self.current_epoch)), batch["label"]))
 
     def on_validation_epoch_end(self) -> None:
         """Adds the epoch to the history."""
-        kinds, labels, losses = (list(column) for column in zip(*self._judged, strict=True))
+        raw, labels = (torch.cat(column) for column in zip(*self._judged, strict=True))
         self._judged = []
-        sizes = torch.tensor([len(part) for part in labels], dtype=torch.float64)
-        val_loss = float((torch.stack(losses).double().cpu() * sizes).sum() / sizes.sum())
-        predicted = torch.cat(kinds).argmax(1).cpu().numpy()
-        actual = torch.cat(labels).cpu().numpy()
+        val_loss = float(self.net.head.losses(raw, {"label": labels}).mean())
+        tempered = float(tempered_losses(self.net.head, raw, labels).mean())
+        predicted = self.net.head.answer(raw)["kinds"].argmax(1).cpu().numpy()
+        actual = labels.cpu().numpy()
         wall, cpu = self._clock
         done = Epoch(
             epoch=self.current_epoch,
@@ -133,14 +140,15 @@ class Learner(lightning.LightningModule):
             lr=self._lr,
             train_loss=float(torch.stack(self._losses).mean()) if self._losses else float("nan"),
             val_loss=val_loss,
+            val_tempered=tempered,
             val_accuracy=float((predicted == actual).mean()),
             val_balanced_accuracy=balanced_accuracy(actual, predicted),
             seconds=time.perf_counter() - wall,
             cpu_seconds=time.process_time() - cpu,
         )
-        if not any(past.val_loss <= val_loss for past in self.history):
-            save_weights(self.best, self.net.state_dict(), epoch=done.epoch)
         self.history.append(done)
+        self.keeper.epoch(self.current_epoch, self.phase(self.current_epoch), tempered)
+        self.trainer.should_stop = self.keeper.stopped
         self.log("val_loss", val_loss, prog_bar=True)
         self.log("val_balanced", done.val_balanced_accuracy, prog_bar=True)
 
@@ -149,11 +157,13 @@ class Learner(lightning.LightningModule):
         checkpoint["visiontune"] = {
             "history": [asdict(epoch) for epoch in self.history],
             "recipe": self.recipe.as_dict(),
+            "keeper": self.keeper.state_dict(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the history up where it stopped."""
         self.history = [Epoch(**epoch) for epoch in checkpoint["visiontune"]["history"]]
+        self.keeper.load_state_dict(checkpoint["visiontune"]["keeper"])
 
 
 def parameter_groups(net: Net, recipe: Recipe) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
 
+DEFAULT_EPOCHS = 12  # after the last opening of a fixed schedule
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -27,13 +29,17 @@ class Recipe:
     unfreeze      when which stages open, and their learning rates.
     size          (h, w) of the network's input in pixels. Frames are stretched to it: choose it near their shape.
     roi           part of the frame to look at, (x0, y0, x1, y1) as fractions 0..1; None is the whole frame.
-    epochs, batch passes over the train share; pictures in a step.
+    window        grey values (low, high) of 16-bit pictures that become 0 and 255; None is (0, 65535). A camera of 12 bits
+                  needs (0, 4095). The line reads 16-bit frames through it too; 8-bit pictures are not touched by it.
+    epochs        passes over the train share at most; None is as long as the schedule says.
+    batch         pictures in a step.
     lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay).
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
     drop_path     stochastic depth of the backbone, for architectures that have it.
     views         augmented views of each picture that epochs take turns with; they let the closed stages be computed once.
                   0 augments anew in every epoch, and then nothing of the train share is cached.
     cache_gb      disk space that the run may use for what closed stages give, in gigabytes.
+    store_gb      disk space that the run may use for decoded pictures, in gigabytes. Changes no result.
     seed          of weights, order and augmentation. The split has its own, so that trying another seed moves no part.
     good          the good class: a name, "auto" (good, ok, normal, free, pass), or None for a sorter without one.
     group         a regular expression on the picture's path whose first group names the part, lot or patient, if the
@@ -47,13 +53,15 @@ class Recipe:
     unfreeze: Unfreeze = field(default_factory=Unfreeze)
     size: tuple[int, int] = (224, 224)
     roi: tuple[float, float, float, float] | None = None
-    epochs: int = 12
+    window: tuple[int, int] | None = None
+    epochs: int | None = None
     batch: int = 32
     lr: float = 2e-3
     weight_decay: float = 0.02
     drop_path: float = 0.0
     views: int = 4
     cache_gb: float = 4.0
+    store_gb: float = 10.0
     seed: int = 0
     split_seed: int = 0
     good: str | None = "auto"
@@ -61,11 +69,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check(self.backbone, pretrained=self.pretrained)
-        positive = {"epochs": self.epochs, "batch": self.batch, "lr": self.lr}
+        if self.epochs is not None and (type(self.epochs) is not int or self.epochs < 1):
+            raise BadRecipe(f"Recipe.epochs must be a whole number from 1 on, or None, got {self.epochs!r}")
+        positive = {"batch": self.batch, "lr": self.lr}
         for name, value in positive.items():
             if not isinstance(value, (int, float)) or value <= 0:
                 raise BadRecipe(f"Recipe.{name} must be greater than 0, got {value!r}")
-        for name in ("views", "cache_gb", "weight_decay", "drop_path"):
+        for name in ("views", "cache_gb", "store_gb", "weight_decay", "drop_path"):
             if getattr(self, name) < 0:
                 raise BadRecipe(f"Recipe.{name} must be 0 or more, got {getattr(self, name)!r}")
         if self.batch < 2:
@@ -80,6 +90,17 @@ class Recipe:
                 raise BadRecipe(
                     f"Recipe.roi must be (x0, y0, x1, y1) as fractions of the frame, 0 <= x0 < x1 <= 1, got {self.roi!r}"
                 )
+        if self.window is not None and not is_window(self.window):
+            raise BadRecipe(
+                f"Recipe.window must be (low, high), whole grey values, 0 <= low < high <= 65535, got {self.window!r}"
+            )
+
+    def length(self, stages: int) -> int:
+        """Epochs of the run at most, for a backbone of `stages` stages."""
+        if self.epochs is not None:
+            return self.epochs
+        at = self.unfreeze.at
+        return self.unfreeze.longest(of=stages) if at is None else DEFAULT_EPOCHS + max(at, default=0)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, for the card and run.json."""
@@ -89,7 +110,14 @@ class Recipe:
         plain["unfreeze"] = dataclasses.asdict(self.unfreeze)
         plain["size"] = list(self.size)
         plain["roi"] = list(self.roi) if self.roi else None
+        plain["window"] = list(self.window) if self.window else None
         return plain
+
+
+def is_window(value: object) -> bool:
+    """Whether `value` is (low, high), two whole grey values in order."""
+    whole = isinstance(value, tuple) and len(value) == 2 and all(type(edge) is int for edge in value)
+    return whole and 0 <= value[0] < value[1] <= 65535  # type: ignore[index]
 
 
 def changed(recipe: Recipe, settings: list[str]) -> Recipe:

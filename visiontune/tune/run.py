@@ -17,6 +17,7 @@ from rich.console import Console
 
 from visiontune.data.batches import label_indices
 from visiontune.data.fit import Fit
+from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset, Sample
 from visiontune.data.store import load
 from visiontune.runtime.bands import Bands
@@ -32,6 +33,7 @@ from visiontune.tune.calibrate import (
     sorting_bands,
 )
 from visiontune.tune.export import export
+from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
@@ -56,16 +58,21 @@ PACKAGES = (
 
 @dataclass(kw_only=True)
 class Run:
-    """A fine-tuned network with everything that made it. `history` has an entry per epoch; `best` is the epoch kept."""
+    """A fine-tuned network with everything that made it. `history` has an entry per epoch.
+
+    `best` is the epoch at whose end the kept weights were chosen; `phases` says how each phase ended.
+    """
 
     recipe: Recipe
     data: Dataset
     net: Net
     fit: Fit
-    frames: dict[str, NDArray[np.uint8]]
+    frames: dict[str, Frames]
     history: tuple[Epoch, ...]
+    phases: tuple[PhaseResult, ...]
     best: int
     out: Path
+    store: Path | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
     bands: Bands | None = None
     model: Path | None = None
@@ -74,7 +81,13 @@ class Run:
     def logits(self, split: str) -> NDArray[np.float32]:
         """The head's raw output for every picture of a split, float32 (n, C)."""
         if split not in self.frames:
-            self.frames[split] = load(self.data.share(split), self.fit)
+            self.frames[split] = load(
+                self.data.share(split),
+                self.fit,
+                window=self.recipe.window,
+                folder=self.store,
+                store_gb=self.recipe.store_gb,
+            )
         rows = []
         self.net.eval()
         with torch.inference_mode():
@@ -110,6 +123,7 @@ class Run:
         judged = self.judge("val")
         self.bands = (inspection_bands if self.data.good is not None else sorting_bands)(judged, target)
         predicted = judged.kinds.argmax(axis=1)
+        self.metrics.pop("proof", None)  # of a file with other bands
         self.metrics["val"] = {
             "accuracy": float((predicted == judged.labels).mean()),
             "balanced_accuracy": balanced_accuracy(judged.labels, predicted),
@@ -161,7 +175,9 @@ class Run:
             task=self.recipe.head.task,
             classes=self.data.classes,
             good=self.data.good,
-            input=InputSpec(size=self.recipe.size, roi=self.recipe.roi, mean=mean, std=std),
+            input=InputSpec(
+                size=self.recipe.size, roi=self.recipe.roi, mean=mean, std=std, window=self.recipe.window
+            ),
             temperature=float(self.net.head.temperature),
             bands=self.bands,
             recipe=self.recipe.as_dict(),
@@ -218,6 +234,7 @@ class Run:
             },
             "history": [asdict(epoch) for epoch in self.history],
             "best": self.best,
+            "phases": [asdict(phase) for phase in self.phases],
             "bands": asdict(self.bands) if self.bands else None,
             "metrics": self.metrics,
             "model": self.model.name if self.model else None,

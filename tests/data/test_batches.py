@@ -1,0 +1,172 @@
+"""Batches: bit-equal for any number of workers, new in every epoch, whatever the pictures lie in."""
+
+import os
+import pickle
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from visiontune.data import policies
+from visiontune.data.batches import Views, collate, evaluation_batches, training_batches
+from visiontune.data.fit import Fit
+from visiontune.data.policy import Policy, view_seed
+from visiontune.data.read import read
+from visiontune.data.store import load
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker:UserWarning")
+
+SIZE = (24, 20)
+FIT = Fit(SIZE)
+N, BATCH = 13, 4
+POLICIES = (policies.flat_sheet, policies.fixed_part, policies.natural, policies.xray, policies.road_signs)
+EVERYTHING = Policy(  # each transform that any policy uses, once
+    "everything", tuple({step.transform: step for made in POLICIES for step in made().steps}.values())
+)
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory):
+    """Thirteen pictures of two classes, one with a name that is no UTF-8."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("batches") / "parts"
+    for i in range(N):
+        path = root / ("good" if i % 3 else "crack") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (*SIZE, 3), np.uint8)
+        Image.fromarray(pixels).resize((40, 30)).save(path)
+    if sys.platform == "linux":
+        (root / "good/1.png").rename(os.fsdecode(os.fsencode(root) + b"/good/1\xff.png"))
+    return read(root)
+
+
+@pytest.fixture(params=["memory", "stored", "half stored", "anew"])
+def frames(request, share, tmp_path):
+    row = SIZE[0] * SIZE[1] * 3 + 74
+    options = {
+        "memory": {},
+        "stored": {"folder": tmp_path},
+        "half stored": {"folder": tmp_path, "store_gb": 6 * row / 1e9},
+        "anew": {"folder": tmp_path, "store_gb": 0},
+    }
+    return load(share, FIT, **options[request.param])
+
+
+def epoch_of(share, frames, *, epoch, workers, seed=5):
+    """All batches of an epoch, and the state that the global generator is left in."""
+    torch.manual_seed(11)
+    views = Views(share, frames, policy=EVERYTHING, seed=seed, view=epoch)
+    batches = list(training_batches(views, batch=BATCH, seed=seed, epoch=epoch, workers=workers))
+    return batches, torch.get_rng_state()
+
+
+def equal(here, there):
+    return len(here) == len(there) and all(
+        torch.equal(a[name], b[name])
+        for a, b in zip(here, there, strict=True)
+        for name in ("frames", "label", "index")
+    )
+
+
+def test_bit_equal_for_any_number_of_workers(share, frames):
+    first, state = epoch_of(share, frames, epoch=3, workers=0)
+    assert len(first) == N // BATCH
+    for workers in (1, 4):
+        again, same = epoch_of(share, frames, epoch=3, workers=workers)
+        assert equal(first, again)
+        assert torch.equal(state, same)  # so dropout goes on from the same place
+
+
+def test_bit_equal_wherever_the_pictures_lie(share, frames):
+    here, _ = epoch_of(share, frames, epoch=1, workers=0)
+    there, _ = epoch_of(share, load(share, FIT), epoch=1, workers=0)
+    assert equal(here, there)
+
+
+def test_bit_equal_where_workers_are_started_anew(share, frames):
+    """As on Windows and macOS, where a worker gets the views by pickle instead of sharing the memory."""
+    views = Views(share, frames, policy=EVERYTHING, seed=5, view=2)
+    there = pickle.loads(pickle.dumps(views))
+    wanted = collate([views[i] for i in range(N)])
+    found = collate([there[i] for i in range(N)])
+    assert equal([wanted], [found])
+
+
+@pytest.mark.slow
+def test_bit_equal_in_a_worker_that_was_started_anew(share, frames):
+    views = Views(share, frames, policy=EVERYTHING, seed=5, view=2)
+    loader = training_batches(views, batch=BATCH, seed=5, epoch=2, workers=1)
+    loader.multiprocessing_context = "spawn"
+    assert equal(list(loader), epoch_of(share, frames, epoch=2, workers=0)[0])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_epochs_differ_in_order_and_in_every_picture(share, workers):
+    frames = load(share, FIT)
+    seen = {}
+    for epoch in range(3):
+        for batch in epoch_of(share, frames, epoch=epoch, workers=workers)[0]:
+            for index, frame in zip(batch["index"].tolist(), batch["frames"], strict=True):
+                seen.setdefault(index, []).append(frame.numpy().tobytes())
+    assert sum(len(found) > 1 for found in seen.values()) > N // 2
+    assert all(len(set(found)) == len(found) for found in seen.values())
+    orders = {tuple(np.concatenate([b["index"] for b in epoch_of(share, frames, epoch=e, workers=workers)[0]]))
+              for e in range(3)}  # fmt: skip
+    assert len(orders) == 3
+
+
+def test_workers_do_not_repeat_each_others_stream(share):
+    """The same picture under many names: every name has views of its own, in whichever worker."""
+    frames = np.repeat(load(share, FIT)[:1], N, axis=0)
+    batches, _ = epoch_of(share, frames, epoch=0, workers=4)
+    views = {frame.numpy().tobytes() for batch in batches for frame in batch["frames"]}
+    assert len(views) == N // BATCH * BATCH
+
+
+def test_another_seed_gives_other_views(share):
+    frames = load(share, FIT)
+    here, there = (epoch_of(share, frames, epoch=0, workers=0, seed=seed)[0] for seed in (5, 6))
+    assert not equal(here, there)
+
+
+def test_labels_and_positions_belong_to_their_pictures(share, frames):
+    views = Views(share, frames, policy=None, seed=0, view=0)
+    plain = load(share, FIT)
+    for batch in [
+        *training_batches(views, batch=BATCH, seed=1, epoch=1),
+        *evaluation_batches(views, batch=BATCH),
+    ]:
+        for frame, label, index in zip(batch["frames"], batch["label"], batch["index"], strict=True):
+            assert np.array_equal(frame.numpy(), plain[int(index)])
+            assert share.classes[int(label)] == share.samples[int(index)].label
+    order = [int(i) for batch in evaluation_batches(views, batch=BATCH) for i in batch["index"]]
+    assert order == list(range(N))
+
+
+def test_pictures_in_a_batch_can_be_written_without_reaching_the_store(share, tmp_path):
+    frames = load(share, FIT, folder=tmp_path)
+    views = Views(share, frames, policy=policies.none(), seed=0, view=0)
+    before = np.array(frames[:])
+    for batch in evaluation_batches(views, batch=BATCH):
+        batch["frames"].zero_()
+    assert np.array_equal(frames[:], before)
+
+
+def test_a_share_smaller_than_a_batch_is_one_batch(share):
+    few = replace(share, samples=share.samples[:3])
+    views = Views(few, load(few, FIT), policy=None, seed=0, view=0)
+    [batch] = training_batches(views, batch=BATCH, seed=0, epoch=0)
+    assert sorted(batch["index"].tolist()) == [0, 1, 2]
+
+
+def test_frames_and_samples_must_be_as_many(share):
+    with pytest.raises(ValueError, match="12 frames for 13 samples"):
+        Views(share, load(share, FIT)[:12], policy=None, seed=0, view=0)
+
+
+def test_a_views_seed_takes_any_name():
+    assert view_seed(0, "good/1\udcff.png", 0) != view_seed(0, "good/1\udcfe.png", 0)
+    assert view_seed(0, "good/ä.png", 3) == view_seed(0, "good/ä.png", 3)

@@ -1,0 +1,156 @@
+"""What is kept of a run: the best weights of each phase, whether the phase gained, and whether the next one may open."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from visiontune.heads import HeadNet
+from visiontune.tune.averages import Averages, State
+from visiontune.tune.checkpoints import load_weights, save_weights
+from visiontune.tune.feeds import Feeds
+from visiontune.tune.gate import gained
+from visiontune.tune.net import Net
+from visiontune.tune.recipe import Recipe
+from visiontune.tune.unfreeze import Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseResult:
+    """How a phase ended.
+
+    `chosen` is "epoch", "average" or "soup"; `val_loss` that of the chosen weights in nats; `gain` the mean fall of the
+    val loss, at its best temperature, against what was kept before, `low` its lower bound (None in the first phase).
+    """
+
+    open: int
+    start: int
+    epochs: int
+    chosen: str
+    val_loss: float
+    gain: float | None
+    low: float | None
+    kept: bool
+
+
+class Keeper:
+    """Follows a run: call `begin`, `step` and `epoch`; `stopped` says that a gate stayed shut."""
+
+    def __init__(self, net: Net, recipe: Recipe, feeds: Feeds, *, best: Path) -> None:
+        self.net, self.recipe, self.feeds, self.best = net, recipe, feeds, best
+        self.results: list[PhaseResult] = []
+        self.stopped = False
+        self.kept_losses: NDArray[np.float64] | None = None
+        self.averages: Averages | None = None
+        self._stored: dict[str, Any] | None = None
+
+    def begin(self, steps: int, *, resumed: bool) -> None:
+        """A phase of `steps` optimizer steps begins, or is taken up again from a checkpoint in its midst."""
+        self.averages = Averages(self.net, steps)
+        if resumed and self._stored is not None:
+            self.averages.load_state_dict(self._stored)
+        self._stored = None
+
+    def step(self) -> None:
+        """After every optimizer step."""
+        assert self.averages is not None
+        self.averages.step(self.net)
+
+    def epoch(self, epoch: int, phase: Phase, val_loss: float) -> None:
+        """After every epoch; the last one of a phase closes it."""
+        assert self.averages is not None
+        self.averages.epoch(self.net, val_loss)
+        if epoch == phase.end - 1:
+            self._close(phase)
+
+    def _close(self, phase: Phase) -> None:
+        assert self.averages is not None
+        chosen, state, _ = self.averages.choose(lambda tried: float(self._losses(phase, tried).mean()))
+        losses = self._losses(phase, state)
+        gain = low = None
+        kept = True
+        if self.kept_losses is not None:
+            groups = [sample.group for sample in self.feeds.val.data]
+            found = gained(self.kept_losses, losses, groups, confidence=self.recipe.unfreeze.confidence)
+            gain, low = found.mean, found.low
+            kept = found.kept if self.recipe.unfreeze.gated else found.mean > 0
+        # fmt: off
+        self.results.append(
+            PhaseResult(
+                open=phase.open,
+                start=phase.start,
+                epochs=phase.epochs,
+                chosen=chosen,
+                val_loss=float(losses.mean()),
+                gain=gain,
+                low=low,
+                kept=kept,
+            )
+        )
+        # fmt: on
+        if kept:
+            self.kept_losses = losses
+            save_weights(self.best, self.net.state_dict(), epoch=phase.end - 1)
+        elif self.recipe.unfreeze.gated:
+            self.net.load_state_dict(load_weights(self.best)[0])
+            self.stopped = True
+
+    def _losses(self, phase: Phase, state: State) -> NDArray[np.float64]:
+        """Val losses (n,), at their best temperature, of the network with `state`, which it then holds."""
+        tensors = dict(self.net.named_parameters()) | dict(self.net.named_buffers())
+        raws, targets = [], []
+        training = self.net.training
+        self.net.eval()
+        with torch.no_grad():
+            for name, value in state.items():
+                tensors[name].copy_(value)
+            for batch in self.feeds.validation(phase):
+                moved = {name: tensor.to(self.net.mean.device) for name, tensor in batch.items()}
+                raws.append(self.feeds.raw(moved, phase))
+                targets.append(moved["label"])
+        self.net.train(training)
+        return tempered_losses(self.net.head, torch.cat(raws), torch.cat(targets))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a checkpoint of tensors and plain values."""
+        kept: Tensor | None = None if self.kept_losses is None else torch.from_numpy(self.kept_losses)
+        return {
+            "results": [asdict(result) for result in self.results],
+            "stopped": self.stopped,
+            "kept_losses": kept,
+            "averages": None if self.averages is None else self.averages.state_dict(),
+        }
+
+    def load_state_dict(self, stored: dict[str, Any]) -> None:
+        """Takes up what `state_dict` gave."""
+        self.results = [PhaseResult(**result) for result in stored["results"]]
+        self.stopped = stored["stopped"]
+        self.kept_losses = None if stored["kept_losses"] is None else stored["kept_losses"].cpu().numpy()
+        self._stored = stored["averages"]
+
+
+def tempered_losses(head: HeadNet, raw: Tensor, labels: Tensor) -> NDArray[np.float64]:
+    """Losses (n,) at the temperature that makes their mean smallest, within 0.05..20.
+
+    A network that grows sure of itself before it is wrong has a rising loss and falling errors; calibration takes that
+    sureness out again, so what is kept is judged as it will ship.
+    """
+
+    def losses(log_temperature: float) -> NDArray[np.float64]:
+        with torch.no_grad():
+            tempered = head.tempered(raw, math.exp(log_temperature))
+            return np.asarray(head.losses(tempered, {"label": labels}).double().cpu().numpy())
+
+    span = (math.log(0.05), math.log(20.0))
+    found = minimize_scalar(
+        lambda t: float(losses(t).mean()), bounds=span, method="bounded", options={"maxiter": 30}
+    )
+    return losses(float(found.x))

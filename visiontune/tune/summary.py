@@ -1,0 +1,38 @@
+"""The table at the end of a fine-tuning: what each phase opened, gained and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from visiontune.tune.keeper import PhaseResult
+from visiontune.tune.stages import Stage
+
+if TYPE_CHECKING:
+    from visiontune.tune.learner import Epoch
+
+
+def summary(results: Sequence[PhaseResult], history: Sequence[Epoch], stages: Sequence[Stage]) -> Table:
+    """A row a phase."""
+    table = Table(title="Fine-tuning")
+    for heading in ("open", "epochs", "val loss", "gain (lower bound)", "balanced accuracy", "CPU s", "kept"):
+        table.add_column(heading, justify="left" if heading in ("open", "kept") else "right")
+    for result in results:
+        part = [epoch for epoch in history if result.start <= epoch.epoch < result.start + result.epochs]
+        lowest = stages[len(stages) - result.open].name if result.open else ""
+        table.add_row(
+            f"head and the top {result.open} of {len(stages)} stages, from {lowest} on"
+            if result.open
+            else "head",
+            str(result.epochs),
+            f"{result.val_loss:.4f}",
+            "" if result.gain is None else f"{result.gain:+.4f} ({result.low:+.4f})",
+            f"{part[-1].val_balanced_accuracy:.3f}" if part else "",
+            f"{sum(epoch.cpu_seconds for epoch in part):.1f}",
+            {"epoch": "best epoch", "average": "moving average", "soup": "soup"}[result.chosen]
+            if result.kept
+            else "no",
+        )
+    return table
