@@ -13,9 +13,8 @@ recipe = Recipe(
     backbone="mobilenetv2_100.ra_in1k",
     head=Classify(),
     policy=policies.xray(),
-    unfreeze=Unfreeze(at=(4, 6, 8)),
+    unfreeze=Unfreeze(),
     size=(224, 224),
-    epochs=12,
     good="normal",
 )
 

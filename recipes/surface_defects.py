@@ -13,9 +13,8 @@ recipe = Recipe(
     backbone="mobilenetv2_100.ra_in1k",
     head=Classify(),
     policy=policies.flat_sheet(),
-    unfreeze=Unfreeze(at=(16,), decay=0.1),
+    unfreeze=Unfreeze(),
     size=(320, 320),
-    epochs=20,
     lr=2e-3,
 )
 

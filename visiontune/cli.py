@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from visiontune.commands import card, copy, demo, inspect, measure, verify
+from visiontune.commands import audit, card, copy, demo, inspect, measure, verify
 from visiontune.commands.parser import FAILED, WRONG_USE, Parser, Run
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.version import __version__
 
 COMMANDS = (
+    audit,
     inspect,
     measure,
     card,

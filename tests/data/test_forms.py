@@ -267,6 +267,13 @@ def test_sixteen_bits_go_through_the_cards_window_on_both_floors(suffix, window,
     assert np.array_equal(verdict.heatmap, line(path).heatmap)
 
 
+def test_a_frame_of_unusual_extent_is_judged_like_any_other():
+    """Its session gives the memory back (see Inspector); the answer is the same."""
+    tall = np.random.default_rng(0).integers(0, 256, (2**17 + 1, 2, 3), np.uint8)
+    assert np.array_equal(seen(MIRROR, tall), FIT(tall))
+    assert np.array_equal(seen(MIRROR, tall[:40]), FIT(tall[:40]))
+
+
 def test_the_window_of_another_card_gives_other_pixels(tmp_path):
     deep = np.full((SIDE, SIDE), 2048, np.uint16)
     assert (seen(mirror((0, 4095)), deep) == 128).all()

@@ -32,7 +32,7 @@ def test_every_python_block_runs(tmp_path, cooked, parts_folder, monkeypatch):
 
 
 def test_it_is_short_enough_to_be_read():
-    assert 60 <= len(README.splitlines()) <= 130
+    assert 60 <= len(README.splitlines()) <= 100
 
 
 def test_the_picture_names_every_folder_and_nothing_that_is_not_there():

@@ -39,7 +39,7 @@ def test_stages_say_what_trained_from_when_and_how_fast(cooked):
 
 
 def test_a_run_that_was_not_calibrated_reports_that(cooked, tmp_path):
-    raw = replace(cooked, bands=None, metrics={}, model=None)
+    raw = replace(cooked, bands=None, metrics={}, model=None, out=tmp_path)
     assert "promises nothing yet" in raw.report(tmp_path / "report.html").read_text("utf-8")
 
 

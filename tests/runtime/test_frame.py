@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from visiontune import BadFrame
+from visiontune.runtime import frame
 from visiontune.runtime.frame import MAX_PIXELS, decode, is_picture
 
 pytestmark = [  # Pillow grumbles about damaged files
@@ -199,6 +200,36 @@ def test_too_many_pixels_in_a_header_are_not_decoded(limit, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(BadFrame, match="pixels"):
         decode(png_header(50_000, 50_000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "cost"),
+    [("PNG", {}, 8), ("JPEG", {}, 8), ("JPEG", {"progressive": True}, 12), ("WEBP", {}, 18), ("TIFF", {}, 8)],
+)
+def test_a_file_may_only_be_as_large_as_decoding_may_hold(kind, options, cost, monkeypatch):
+    data = encoded(Image.fromarray(RGB), kind, **options)
+    monkeypatch.setattr(frame, "DECODING", cost * GREY.size)
+    assert decode(data).shape == RGB.shape
+    monkeypatch.setattr(frame, "DECODING", cost * GREY.size - 1)
+    with pytest.raises(BadFrame, match="expected at most 0 megapixels, found 5 x 7"):
+        decode(data)
+    assert decode(RGB) is RGB  # an array is there already
+
+
+@pytest.mark.parametrize("band", [1, 6, 15, 34])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "deep", "turned"])
+def test_large_pictures_are_turned_into_ours_band_by_band(mode, band, monkeypatch):
+    deep = np.random.default_rng(1).integers(0, 65536, GREY.shape, np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.fromarray(deep if mode == "deep" else RGB)
+    if mode not in ("deep", "turned"):
+        picture = picture.convert(mode)
+    data = encoded(picture, "TIFF", **({"exif": exif} if mode == "turned" else {}))
+    wanted = decode(data, window=(99, 50_000))
+    monkeypatch.setattr(frame, "BAND", band)
+    found = decode(data, window=(99, 50_000))
+    assert np.array_equal(found, wanted) and found.flags.c_contiguous
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM"])

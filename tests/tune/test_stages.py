@@ -33,9 +33,14 @@ MORE = [
 def test_stages_are_total_disjoint_and_in_order_of_execution(name):
     backbone = timm.create_model(name, num_classes=0)
     found = stages(backbone)
+    assert len({stage.name for stage in found}) == len(found)
+    assert in_order(backbone, found)
+
+
+def in_order(backbone, found):
+    """Whether stages own every parameter once, and none begins before the one below it has ended."""
     owned = [parameter for stage in found for parameter in stage.parameters]
     assert sorted(owned) == sorted(parameter for parameter, _ in backbone.named_parameters())
-    assert len({stage.name for stage in found}) == len(found)
     run = traced(backbone, own_size(backbone))
     spans = []
     for stage in found:
@@ -43,8 +48,36 @@ def test_stages_are_total_disjoint_and_in_order_of_execution(name):
         when = [run.order[module] for module in modules if module in run.order]
         if when:
             spans.append((min(when), max(when)))
-    for (_, last), (first, _) in pairwise(spans):
-        assert last < first
+    return all(last < first for (_, last), (first, _) in pairwise(spans))
+
+
+# one of almost every family that timm has, the smaller ones
+SWEEP = """
+resnet18 resnet10t resnet26d resnext26ts seresnet18 ecaresnet26t skresnet18 res2net50_14w_8s resnest14d
+gcresnext26ts lambda_resnet26t botnet26t_256 halonet26t resnetv2_18 densenet121 dla34 regnety_002
+regnetx_002 regnetz_005 mobilenetv2_035 mobilenetv3_small_050 mobilenetv4_conv_small_050 mobilenetv1_100
+efficientnet_b0 efficientnetv2_rw_t tf_efficientnetv2_b0 tinynet_e lcnet_035 fbnetc_100 mnasnet_small
+ghostnet_050 ghostnetv2_100 hardcorenas_a mixnet_s semnasnet_075 rexnet_100 spnasnet_100 convnext_atto
+convnextv2_atto edgenext_xx_small efficientformer_l1 efficientformerv2_s0 efficientvit_b0
+efficientvit_m0 repvit_m0_9 repghostnet_050 mobileone_s0 repvgg_a0 hgnet_tiny hgnetv2_b0
+vit_tiny_patch16_224 deit_tiny_patch16_224 eva02_tiny_patch14_224 cait_xxs24_224 coatnet_pico_rw_224
+levit_128s tiny_vit_5m_224 pvt_v2_b0 poolformer_s12 caformer_s18 davit_tiny gcvit_xxtiny inception_v3
+inception_next_atto mambaout_femto starnet_s1 shvit_s1 ghostnetv3_100 rdnet_tiny hrnet_w18_small dpn48b
+mixer_s32_224 gmlp_ti16_224 resmlp_12_224 xcit_nano_12_p16_224 visformer_tiny crossvit_tiny_240
+twins_svt_small nest_tiny pit_ti_224 fasternet_t0 swiftformer_xs mobilevit_xxs mobilevitv2_050
+selecsls42 nf_resnet26 eca_nfnet_l0 cspresnet50 cs3darknet_s darknet17 cspdarknet53 vovnet39a
+ese_vovnet19b_dw legacy_seresnet18 convit_tiny
+""".split()  # noqa: SIM905
+
+
+@pytest.mark.slow
+def test_nearly_every_family_is_cut_in_order():
+    assert len(SWEEP) >= 60
+    for name in SWEEP:
+        backbone = timm.create_model(name, num_classes=0)
+        found = stages(backbone)
+        assert in_order(backbone, found), name
+        assert 2 <= len(found) <= 16, name
 
 
 def test_many_equal_blocks_become_four_spans():

@@ -84,6 +84,9 @@ class Fit:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = (
+            False  # it would keep the memory of the largest frame, and saves no time
+        )
         options.log_severity_level = 4  # what goes wrong is in the exception
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST = 5  # files named in one message
+LONGEST = 300  # letters of a path in a message
 
 # What was found, and what to do about it.
 SAYINGS = {
@@ -63,7 +64,8 @@ def few(names: Iterable[str]) -> str:
 
 
 def shown(name: str) -> str:
-    """A name as it may stand in a one-line message: what cannot be printed is escaped."""
+    """A name as it may stand in a one-line message: what cannot be printed is escaped, what is endless is cut."""
+    name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)

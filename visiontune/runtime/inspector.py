@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import RunOptions
 
 from visiontune.runtime import seal
 from visiontune.runtime.answers import DECISIONS, INPUT
@@ -50,6 +51,8 @@ class Inspector:
         except BadModel as error:
             raise BadModel(f"{named(model)}: {error}") from error
         self._run = self._session.run
+        self._frugal = RunOptions()
+        self._frugal.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._classes = self._card.classes
         self._window = self._card.input.window
         # In float32, as the graph compares; kept as floats because those compare faster.
@@ -102,7 +105,8 @@ class Inspector:
     def _judge(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """The graph's answers for uint8 (N, H, W, 3), in the order of `self._names`."""
         try:
-            answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames})
+            options = self._frugal if _is_huge(frames) else None
+            answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames}, options)
         except Exception as error:  # onnxruntime's exceptions have no common root
             raise BadFrame(
                 f"frame of shape {frames.shape[1:]}: the model failed on it ({one_line(error)}); judge it by hand"
@@ -169,6 +173,11 @@ class Inspector:
         """The name for a hot place: the most probable class that is not the good one."""
         named = {name: chance for name, chance in verdict.kinds.items() if name != self._card.good}
         return max(named, key=named.__getitem__, default=verdict.kind)
+
+
+def _is_huge(frames: NDArray[np.uint8]) -> bool:
+    """Whether the session would keep hundreds of megabytes of such frames for ever, in case another comes."""
+    return frames.size > 3 * 2**26 or frames.shape[1] > 2**17
 
 
 def _ready(frame: Source, window: Window | None) -> Frame:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-LAST, BEST = "last.ckpt", "best.safetensors"
+LAST, BEST, FIRST = "last.ckpt", "best.safetensors", "first-phase.safetensors"
 
 
 class AtomicCheckpoints(TorchCheckpointIO):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from visiontune.data.samples import SPLITS
-from visiontune.report.findings import Findings
+from visiontune.report.findings import Findings, Section, Table
 from visiontune.tune.learner import parameter_groups
 from visiontune.tune.run import Run, versions
 from visiontune.version import __version__
@@ -45,6 +45,41 @@ def findings(run: Run) -> Findings:
         temperature=float(run.net.head.temperature),
         proof=run.metrics.get("proof"),
         versions=versions(),
+        sections=sections(run),
+    )
+
+
+def sections(run: Run) -> tuple[Section, ...]:
+    """How the phases ended, and whether the network overfitted or forgot."""
+    health = run.health()
+    phases = Table(
+        ("open stages", "epochs", "val loss", "gain", "lower bound", "kept"),
+        tuple(
+            (
+                str(phase.open),
+                f"{phase.start} to {phase.start + phase.epochs - 1}",
+                f"{phase.val_loss:.4f}",
+                "" if phase.gain is None else f"{phase.gain:+.4f}",
+                "" if phase.low is None else f"{phase.low:+.4f}",
+                phase.chosen if phase.kept else "no",
+            )
+            for phase in run.phases
+        ),
+    )
+    moved = Table(("stage", "drift"), tuple((name, f"{far:.2%}") for name, far in health["drift"].items()))
+    corrupted = Table(
+        ("val pictures", *health["corruptions"]),
+        tuple(
+            (kind, *(f"{found[kind]:.3f}" for found in health["corruptions"].values()))
+            for kind in health["corruptions"]["end"]
+        ),
+    )
+    return (
+        Section("Phases: val loss in nats at its best temperature", phases),
+        Section("How far the weights moved from where they began, |w - w0| / |w0|", moved),
+        Section(
+            "Balanced accuracy under stock corruptions: what a change of light or focus would cost", corrupted
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from visiontune.heads import Labels
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.backbone import make_backbone, normalisation
 from visiontune.tune.checkpoints import BEST, LAST, AtomicCheckpoints, EveryEpoch, load_weights
+from visiontune.tune.costs import costs, stage_table
 from visiontune.tune.feeds import Feeds, Share
 from visiontune.tune.learner import Learner
 from visiontune.tune.net import Net
@@ -79,6 +80,15 @@ def finetune(
             shares[name] = Share(data=share, frames=frames)
     checkpoints = folder / "checkpoints"
     net = make_net(recipe, shares["train"].data)
+    start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
+    console.print(
+        stage_table(
+            net.stages,
+            costs(net.backbone, net.stages, size=recipe.size),
+            lr=recipe.lr,
+            decay=recipe.unfreeze.decay,
+        )
+    )
     phases = recipe.unfreeze.phases(recipe.length(len(net.stages)), of=len(net.stages))
     feeds = Feeds(net, recipe, phases, **shares, folder=folder / "cache")
     learner = Learner(net, recipe, feeds, best=checkpoints / BEST)
@@ -123,6 +133,7 @@ def finetune(
         history=tuple(learner.history),
         phases=tuple(learner.keeper.results),
         best=best,
+        start=start,
         out=folder,
         store=None if store is None else Path(store),
         console=console,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from visiontune.heads import HeadNet
 from visiontune.tune.averages import Averages, State
-from visiontune.tune.checkpoints import load_weights, save_weights
+from visiontune.tune.checkpoints import FIRST, load_weights, save_weights
 from visiontune.tune.feeds import Feeds
 from visiontune.tune.gate import gained
 from visiontune.tune.net import Net
@@ -99,6 +99,8 @@ class Keeper:
         if kept:
             self.kept_losses = losses
             save_weights(self.best, self.net.state_dict(), epoch=phase.end - 1)
+            if len(self.results) == 1:
+                save_weights(self.best.with_name(FIRST), self.net.state_dict(), epoch=phase.end - 1)
         elif self.recipe.unfreeze.gated:
             self.net.load_state_dict(load_weights(self.best)[0])
             self.stopped = True

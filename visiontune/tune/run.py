@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import Tensor
 
 from visiontune.data.batches import label_indices
 from visiontune.data.fit import Fit
@@ -32,12 +34,14 @@ from visiontune.tune.calibrate import (
     sentence,
     sorting_bands,
 )
+from visiontune.tune.checkpoints import FIRST, load_weights
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.recipe import Recipe
+from visiontune.tune.robust import drift, under_corruption
 from visiontune.version import __version__
 
 if TYPE_CHECKING:
@@ -72,6 +76,7 @@ class Run:
     phases: tuple[PhaseResult, ...]
     best: int
     out: Path
+    start: dict[str, Tensor] = field(default_factory=dict, repr=False)
     store: Path | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
     bands: Bands | None = None
@@ -189,6 +194,30 @@ class Run:
             },
             versions=versions(),
         )
+
+    def health(self, *, pictures: int = 128) -> dict[str, Any]:
+        """Signs of overfitting and forgetting, kept in run.json: drift per stage, the gap of the kept epoch, corruptions.
+
+        `gap` is val loss minus training loss in nats (the training loss is that of augmented pictures). Balanced accuracy
+        under stock corruptions of at most `pictures` val pictures is given before the backbone opened and at the end.
+        """
+        share = self.data.share("val")
+        chosen = np.random.default_rng(0).permutation(len(share))[:pictures]
+        frames, labels = self.frames["val"][np.sort(chosen)], label_indices(share)[np.sort(chosen)]
+        kept = self.history[self.best]
+        found: dict[str, Any] = {
+            "drift": drift(self.net, self.start),
+            "gap": kept.val_loss - kept.train_loss,
+            "corruptions": {"end": under_corruption(self.net, frames, labels)},
+        }
+        first = self.out / "checkpoints" / FIRST
+        if self.best >= self.phases[0].epochs and first.is_file():
+            before = copy.deepcopy(self.net)
+            before.load_state_dict(load_weights(first)[0])
+            found["corruptions"]["before opening"] = under_corruption(before, frames, labels)
+        self.metrics["health"] = found
+        self.save()
+        return found
 
     def worst(self, n: int = 12, split: str = "val") -> list[tuple[Sample, str, float]]:
         """The n pictures of a split it judged worst: (sample, kind it named, probability it gave the true kind), worst first."""

@@ -149,7 +149,8 @@ def assigned(backbone: nn.Module, owner: dict[str, int], run: Execution) -> dict
     """Stage of each module: that of all its parameters; a module without any follows what encloses it or ran before it."""
     stage: dict[str, int] = {}
     for name, module in backbone.named_modules():
-        inside = {owner[f"{name}.{p}" if name else p] for p, _ in module.named_parameters()}
+        named = (f"{name}.{p}" if name else p for p, _ in module.named_parameters())
+        inside = {owner[p] for p in named if p in owner}  # a shared parameter is owned under its first name
         if len(inside) == 1 and name:
             stage[name] = inside.pop()
     for name, module in backbone.named_modules():

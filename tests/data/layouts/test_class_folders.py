@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from visiontune.data.read import read
@@ -114,3 +117,34 @@ def test_links_out_of_the_folder(tree):
     (tree.root / "good/2.png").symlink_to(outside)
     with pytest.raises(BadData, match=r"leaves the folder: good/2\.png"):
         read(tree.root)
+
+
+@pytest.mark.parametrize("at", ["ok/disk", "disk", "train"])
+def test_the_disk_behind_a_link_is_not_searched(tree, at, tmp_path, monkeypatch):
+    tree.picture("ok/1.png")
+    for name in ("big/sub/deep/1.png", "big/sub/2.png"):
+        tree.picture(f"../{name}")
+    (tree.root / at).symlink_to(tmp_path, target_is_directory=True)
+    seen = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (seen.append(Path(path).name), scandir(path))[1])
+    data = read(tree.root, strict=False)
+    assert "ok/1.png" in [sample.id for sample in data]
+    assert "deep" not in seen
+
+
+def test_a_linked_folder_in_a_class_folder_is_found_and_not_entered(tree):
+    tree.picture("ok/1.png")
+    tree.picture("crack/1.png")
+    (tree.root / "ok/round").symlink_to(".", target_is_directory=True)
+    with pytest.raises(BadData, match=r"folder does not belong here: ok/round \(inside a class folder\)"):
+        read(tree.root)
+
+
+def test_many_folders_deep_is_no_trouble(tree):
+    tree.picture("ok/1.png")
+    deep = tree.root / "ok"
+    for _ in range(700):
+        deep /= "d"
+        deep.mkdir()
+    assert len(read(tree.root)) == 1

@@ -60,7 +60,8 @@ def _read_classes(root: Path, inside: Inside, at: str, split: str | None, readin
     loose = [f"{at}{picture.name}" for picture in pictures(root / at)]
     reading.problems += [Problem("no-label", name, "beside the class folders") for name in loose]
     for folder in folders(root / at):
-        deeper = [inner for inner in folders(folder) if pictures(inner, deep=True)]
+        ours = inside.contains(folder)  # the whole disk behind a link is not searched
+        deeper = [inner for inner in folders(folder) if pictures(inner, deep=ours and not inner.is_symlink())]
         reading.problems += [
             Problem("stray-folder", inner.relative_to(root).as_posix(), "inside a class folder")
             for inner in deeper

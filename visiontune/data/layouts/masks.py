@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,10 +17,11 @@ from visiontune.data.layouts.tree import Inside, folders, pictures, split_named
 from visiontune.data.problems import Problem
 from visiontune.data.samples import Sample
 from visiontune.runtime.errors import one_line
-from visiontune.runtime.frame import FORMATS
+from visiontune.runtime.frame import FORMATS, check_extent
 
 NAME = "masks"
 EXPECTS = "images/ and masks/ with the same file stems"
+STRIP = 512  # rows of a mask that are looked at together
 DEFECT = "defect"  # the class of a picture whose mask marks something and that no folder names
 
 
@@ -97,7 +99,7 @@ class _Share:
 
     def _read_flat(self) -> None:
         found = self._pairs(self.images, self.masks)
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
             marked = list(pool.map(_marks, found.values()))
         for (id, mask), mark in zip(found.items(), marked, strict=True):
             if mask is None:
@@ -133,7 +135,14 @@ def _marks(mask: Path | None) -> bool | str:
         return False
     try:
         with Image.open(mask, formats=FORMATS) as picture:
-            opaque = picture.convert("RGB") if picture.mode in ("RGBA", "LA", "PA") else picture
-            return bool(np.asarray(opaque).any())
+            check_extent(picture, "mask")
+            return any(_strip_marks(picture, top) for top in range(0, picture.height, STRIP))
     except Exception as error:  # Pillow's plugins raise anything at all on a broken file
         return one_line(error)
+
+
+def _strip_marks(mask: Image.Image, top: int) -> bool:
+    """Whether a mask marks anything in the rows from `top` on; whole, a large one would lie in memory three times."""
+    strip = mask.crop((0, top, mask.width, min(top + STRIP, mask.height)))
+    opaque = strip.convert("RGB") if strip.mode in ("RGBA", "LA", "PA") else strip
+    return bool(np.asarray(opaque).any())

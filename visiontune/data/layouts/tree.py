@@ -33,12 +33,19 @@ def folders(root: Path) -> list[Path]:
 
 
 def pictures(root: Path, *, deep: bool = False) -> list[Path]:
-    """The picture files in `root` (and below it where `deep`), sorted, told by their suffix."""
-    entries = _entries(root)
-    paths = [root / entry.name for entry in entries if not _is_folder(entry)]
-    found = [path for path in paths if is_picture(path)]
-    if deep:
-        found += [path for folder in folders(root) for path in pictures(folder, deep=True)]
+    """The picture files in `root` (and below it where `deep`), sorted, told by their suffix.
+
+    Folders below that are links are not entered: they may lead round in circles, or to the whole disk.
+    """
+    found: list[Path] = []
+    left = [root]
+    while left:
+        folder = left.pop()
+        entries = _entries(folder)
+        paths = [folder / entry.name for entry in entries if not _is_folder(entry)]
+        found += [path for path in paths if is_picture(path)]
+        if deep:
+            left += [folder / entry.name for entry in entries[::-1] if entry.is_dir(follow_symlinks=False)]
     return found
 
 
@@ -97,7 +104,7 @@ class Inside:
 
     def _look(self, id: str, name: str) -> str | Problem:
         path = self._root / id
-        if not self._folder_is_inside(path.parent):
+        if not self.contains(path.parent):
             return Problem("outside", name, f"a link leads to {path.parent.resolve()}")
         try:
             mode = path.lstat().st_mode
@@ -112,7 +119,8 @@ class Inside:
             return Problem("bad-name", name, "not a file")
         return id
 
-    def _folder_is_inside(self, folder: Path) -> bool:
+    def contains(self, folder: Path) -> bool:
+        """Whether a folder lies in the root when all links are followed."""
         known = self._folders.get(folder)
         if known is None:
             known = self._folders[folder] = folder.resolve().is_relative_to(self._real)
