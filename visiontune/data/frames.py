@@ -68,6 +68,7 @@ class Stored:
     def __init__(self, rows: Path, at: NDArray[np.int64], paths: Sequence[Path], reader: Reader) -> None:
         self._file, self._at, self._paths, self._reader = rows, at, tuple(paths), reader
         self._rows = mapped(rows, self.shape[1:])
+        self._positions = np.arange(len(self._paths))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,9 +80,9 @@ class Stored:
 
     def __getitem__(self, at: Any, /) -> NDArray[np.uint8]:
         """uint8 (h, w, 3) for a number, uint8 (k, h, w, 3) for a slice, numbers or a mask. Raises BadFrame as `Reader` does."""
-        chosen = np.arange(len(self))[at]
-        if chosen.ndim == 0:
-            return self._picture(int(chosen))
+        if isinstance(at, (int, np.integer)):
+            return self._picture(range(len(self))[at])
+        chosen = self._positions[at]
         found = self._at[chosen]
         if (found != ELSEWHERE).all():
             rows: NDArray[np.uint8] = self._rows[found]

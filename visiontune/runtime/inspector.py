@@ -105,8 +105,8 @@ class Inspector:
     def _judge(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """The graph's answers for uint8 (N, H, W, 3), in the order of `self._names`."""
         try:
-            options = self._frugal if _is_huge(frames) else None
-            answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames}, options)
+            options = (self._frugal,) if _is_huge(frames) else ()
+            answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames}, *options)
         except Exception as error:  # onnxruntime's exceptions have no common root
             raise BadFrame(
                 f"frame of shape {frames.shape[1:]}: the model failed on it ({one_line(error)}); judge it by hand"

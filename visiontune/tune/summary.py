@@ -27,9 +27,7 @@ def summary(results: Sequence[PhaseResult], history: Sequence[Epoch], stages: Se
         part = [epoch for epoch in history if result.start <= epoch.epoch < result.start + result.epochs]
         lowest = stages[len(stages) - result.open].name if result.open else ""
         table.add_row(
-            f"head and the top {result.open} of {len(stages)} stages, from {lowest} on"
-            if result.open
-            else "head",
+            f"{result.open} of {len(stages)}, from {lowest}" if result.open else "head",
             str(result.epochs),
             f"{result.val_loss:.4f}",
             "" if result.gain is None else f"{result.gain:+.4f} ({result.low:+.4f})",

@@ -1,0 +1,128 @@
+"""The audit as one HTML page that needs nothing else: every finding with its figures and the pictures to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from markupsafe import Markup
+
+from visiontune.data.audit import Audit, Finding
+from visiontune.report import words
+from visiontune.report.embed import Picture, thumbnail
+from visiontune.report.page import environment
+
+LOOSE = 8  # pictures of a finding that has no sets
+SETS, PER_SET = 4, 6  # sets of a finding, and pictures of each
+MOST = 160  # pictures on the page
+BADGES = {"serious": "reject", "check": "review", "note": "pass"}
+HARM_WORDS = {"serious": "serious", "check": "to check", "note": "to know"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture on the page; `picture` is None where it cannot be read or the page is full."""
+
+    name: str
+    picture: Picture | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One finding, ready to be shown: rows of pictures, and how many there are beyond."""
+
+    finding: Finding
+    rank: int
+    badge: str
+    harm: str
+    rows: list[list[Shown]]
+    more: str
+    numbers: list[tuple[str, str]]
+
+
+def write(path: str | Path, audit: Audit) -> Path:
+    """Writes the page to `path`, at once or not at all; makes its folder where there is none. Gives the path."""
+    text = render(audit)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return target
+
+
+def render(audit: Audit) -> str:
+    """The page as text. The same audit gives the same page."""
+    package = files("visiontune.report")
+    template = environment().from_string(package.joinpath("audit_page.html").read_text(encoding="utf-8"))
+    said = audit.as_dict()
+    exposures = audit.by_code.get("exposures")
+    return template.render(
+        css=Markup(
+            package.joinpath("page.css").read_text(encoding="utf-8")
+        ),  # our own file, not foreign text
+        data=said["data"],
+        made_by=said["made_by"],
+        serious=sum(f.harm == "serious" for f in audit.findings),
+        check=sum(f.harm == "check" for f in audit.findings),
+        exposures=exposures[0].numbers if exposures else None,
+        sections=_sections(audit),
+        left_out=audit.left_out,
+    )
+
+
+def _sections(audit: Audit) -> list[Section]:
+    room = MOST
+    found = []
+    for rank, finding in enumerate(audit.findings, 1):
+        rows = _rows(audit, finding, room)
+        room -= sum(len(row) for row in rows)
+        shown = sum(len(row) for row in rows)
+        found.append(
+            Section(
+                finding=finding,
+                rank=rank,
+                badge=BADGES[finding.harm],
+                harm=HARM_WORDS[finding.harm],
+                rows=rows,
+                more=_more(finding, len(rows), shown),
+                numbers=words.flattened(finding.numbers),
+            )
+        )
+    return found
+
+
+def _rows(audit: Audit, finding: Finding, room: int) -> list[list[Shown]]:
+    if finding.sets:
+        wanted = [names[:PER_SET] for names in finding.sets[:SETS]]
+    else:
+        wanted = [finding.files[:LOOSE]]
+    rows = []
+    for names in wanted:
+        names = names[: max(0, room)]
+        room -= len(names)
+        if names:
+            rows.append([_shown(audit, finding, name) for name in names])
+    return rows
+
+
+def _shown(audit: Audit, finding: Finding, name: str) -> Shown:
+    path = audit.dataset.root / name
+    return Shown(name, thumbnail(path), finding.details.get(name, ""))
+
+
+def _more(finding: Finding, rows: int, shown: int) -> str:
+    if finding.sets:
+        return f"{len(finding.sets) - rows} more sets in the JSON" if len(finding.sets) > rows else ""
+    return _rest(finding.files, shown)
+
+
+def _rest(names: Sequence[str], shown: int) -> str:
+    return f"{len(names) - shown} more pictures in the JSON" if len(names) > shown else ""
