@@ -73,7 +73,7 @@ def run(given: Given) -> int:
     from visiontune.data.audit import audit
 
     if given.html:
-        from visiontune.report import audit_page  # missing extras are told before the work, not after
+        from visiontune.report.audit_page import write  # a missing extra is told before the work, not after
     policy = named_policy(given.augment) if given.augment else None
     refuse_existing(given.fix)
     found = audit(
@@ -90,7 +90,7 @@ def run(given: Given) -> int:
         said = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items())
         print(f"{given.fix}: {said}", file=sys.stderr)
     if given.html:
-        audit_page.write(given.html, found)
+        write(given.html, found)
     print(json.dumps(found.as_dict()) if given.json else found)
     return FAILED if found.serious else OK
 

@@ -100,12 +100,9 @@ def _sections(audit: Audit) -> list[Section]:
 
 
 def _rows(audit: Audit, finding: Finding, room: int) -> list[list[Shown]]:
-    if finding.sets:
-        wanted = [names[:PER_SET] for names in finding.sets[:SETS]]
-    else:
-        wanted = [finding.files[:LOOSE]]
+    sets = [names[:PER_SET] for names in finding.sets[:SETS]]
     rows = []
-    for names in wanted:
+    for names in sets or [finding.files[:LOOSE]]:
         names = names[: max(0, room)]
         room -= len(names)
         if names:
