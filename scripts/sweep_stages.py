@@ -22,7 +22,10 @@ def problem(name):
     run = traced(backbone, own_size(backbone))
     end = -1
     for stage in found:
-        when = [run.order[owner_module(p)] for p in stage.parameters if owner_module(p) in run.order]
+        modules = [owner_module(parameter) for parameter in stage.parameters]
+        when = [
+            run.order[module] for module in modules if module and module in run.order
+        ]  # the root runs all along
         if when and min(when) <= end:
             return f"out of order at {stage.name}"
         end = max([end, *when])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = [
+    pytest.mark.xdist_group("fuzz"),  # one worker runs all cases, once
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="the cases make pipes, sockets and links"),
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("install")  # one worker makes the environment
 ROOT = Path(__file__).parents[2]
 JUDGE = """
 import importlib.util, json, sys

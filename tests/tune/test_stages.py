@@ -45,7 +45,9 @@ def in_order(backbone, found):
     spans = []
     for stage in found:
         modules = [parameter.rpartition(".")[0] for parameter in stage.parameters]
-        when = [run.order[module] for module in modules if module in run.order]
+        when = [
+            run.order[module] for module in modules if module and module in run.order
+        ]  # the root runs all along
         if when:
             spans.append((min(when), max(when)))
     return all(last < first for (_, last), (first, _) in pairwise(spans))
