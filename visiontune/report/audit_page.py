@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +13,7 @@ from visiontune.data.audit import Audit, Finding
 from visiontune.report import words
 from visiontune.report.embed import Picture, thumbnail
 from visiontune.report.page import environment
+from visiontune.runtime.whole import whole
 
 LOOSE = 8  # pictures of a finding that has no sets
 SETS, PER_SET = 4, 6  # sets of a finding, and pictures of each
@@ -48,13 +48,8 @@ def write(path: str | Path, audit: Audit) -> Path:
     """Writes the page to `path`, at once or not at all; makes its folder where there is none. Gives the path."""
     text = render(audit)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole(target) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ from visiontune.report.findings import Findings
 from visiontune.report.promise import headline
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
+from visiontune.runtime.whole import whole
 
 WORST = 12  # pictures shown
 
@@ -41,13 +41,8 @@ def write(path: str | Path, findings: Findings) -> Path:
     """Writes the page to `path`, at once or not at all; makes its folder where there is none. Gives the path."""
     text = render(findings)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole(target) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
     return target
 
 

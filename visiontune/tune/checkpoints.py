@@ -14,6 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from visiontune.runtime.whole import whole
+
 LAST, BEST, FIRST = "last.ckpt", "best.safetensors", "first-phase.safetensors"
 
 
@@ -24,17 +26,10 @@ class AtomicCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Writes `path` at once or not at all."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with draft.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        with whole(Path(path)) as draft, draft.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class EveryEpoch(Callback):
@@ -50,14 +45,9 @@ class EveryEpoch(Callback):
 
 def save_weights(path: Path, state: Mapping[str, Tensor], *, epoch: int) -> None:
     """Writes a state dict as safetensors, with the epoch it comes from."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with whole(path) as draft:
         save_file(tensors, draft, metadata={"epoch": str(epoch)})
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.model import open_session
 from visiontune.runtime.seal import KEY as SEAL_KEY
 from visiontune.runtime.seal import PLACEHOLDER, seal
+from visiontune.runtime.whole import whole
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
@@ -49,18 +49,15 @@ def export(
     body = core_model(net, card.input.size)
     model = line_model(body, net, bands, roi=roi)
     card = replace(card, golden=golden_answers(model.SerializeToString(), card.input.size))
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as draft:
         draft.write_bytes(sealed(model, card))
         proof = prove(Inspector(draft), val, judged, bands, progress=progress)
         card = replace(card, proof=proof)
         draft.write_bytes(sealed(model, card))
         Inspector(draft)  # the very bytes that ship must open, hash and all
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     if core:
-        path.with_suffix(".core.onnx").write_bytes(body.SerializeToString())
+        with whole(path.with_suffix(".core.onnx")) as draft:
+            draft.write_bytes(body.SerializeToString())
     return card
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from visiontune.data.store import load
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.errors import CalibrationRefused
+from visiontune.runtime.whole import whole
 from visiontune.tune.backbone import normalisation
 from visiontune.tune.calibrate import (
     Judged,
@@ -273,9 +273,8 @@ class Run:
     def save(self) -> Path:
         """Writes run.json, at once or not at all."""
         target = self.out / "run.json"
-        draft = target.with_name(f".run.json.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
-        draft.replace(target)
+        with whole(target) as draft:
+            draft.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         return target
 
 

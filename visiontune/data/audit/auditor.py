@@ -26,7 +26,7 @@ from visiontune.data.audit.evidence import Evidence
 from visiontune.data.audit.finding import SCHEMA, Finding, LeftOut, ranked
 from visiontune.data.audit.fix import write_fixed
 from visiontune.data.audit.look import look
-from visiontune.data.audit.twins import FEWEST, link
+from visiontune.data.audit.twins import link
 from visiontune.data.read import read
 from visiontune.data.samples import Dataset
 from visiontune.runtime.errors import BadData
@@ -35,7 +35,6 @@ from visiontune.version import __version__
 if TYPE_CHECKING:
     from visiontune.data.policy import Policy
 
-BLIND = 0.6  # correlation needed for a link from which hardly any exposure of a part would be found
 Progress = Callable[[str, int, int], object]
 
 
@@ -180,16 +179,9 @@ def _all(
 
 
 def _blind_spots(evidence: Evidence) -> Iterator[LeftOut]:
-    needed = evidence.links.needed
-    what = "exposures of one part"
-    if needed is None:
-        yield LeftOut(what, f"fewer than {FEWEST} pictures: likeness by chance cannot be measured")
-    elif needed > BLIND:
-        yield LeftOut(
-            what,
-            "pictures of different parts look too much alike here (or the set mixes products); "
-            "only copies were found: name the parts with --group or a column `group`",
-        )
+    if evidence.links.blind is not None:
+        cure = "name the parts with --group or a column `group`"
+        yield LeftOut("exposures of one part", f"{evidence.links.blind}: {cure}")
 
 
 def _step(progress: Progress | None, what: str, of: int) -> Callable[[int], None] | None:

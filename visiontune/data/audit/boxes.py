@@ -14,13 +14,14 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     other: dict[int, str] = {}
     pairs: Counter[str] = Counter()
     good = evidence.dataset.good
+    refused = {problem.path for problem in evidence.dataset.problems if problem.kind.startswith("box-")}
     for i, sample in enumerate(evidence.samples):
         if sample.boxes is None or sample.label is None:
             continue
         kinds = sorted({box.kind for box in sample.boxes} - {sample.label})
         if kinds:
             other[i] = f"label {sample.label}, boxes of {', '.join(kinds)}"
-        elif not sample.boxes and sample.label != good and good is not None:
+        elif not sample.boxes and good not in (None, sample.label) and sample.id not in refused:
             other[i] = f"label {sample.label}, no box"
             kinds = ["none"]
         pairs.update(f"{sample.label} / {kind}" for kind in kinds)

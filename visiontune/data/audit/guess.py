@@ -42,7 +42,7 @@ class Guess:
 
 
 def guess(
-    values: Values, labels: Sequence[str], parts: Sequence[int], *, least: float = 0.0, seed: int = 0
+    values: Values, labels: Sequence[str], parts: Sequence[int], *, least: float = -1.0, seed: int = 0
 ) -> Guess | None:
     """Learns `values` -> `labels` in FOLDS folds of whole parts; None where fewer than two classes have FEWEST_PARTS parts,
     and where the gain stays below `least`.
@@ -50,6 +50,8 @@ def guess(
     Numbers are binned by quantiles of the training folds, texts are taken as they are. For chance, labels are shuffled among
     whole parts, so that the exposures of one part do not look like proof.
     """
+    if not len(labels):
+        return None
     rng = np.random.default_rng(seed)
     _, y = np.unique(np.asarray(labels), return_inverse=True)
     _, part = np.unique(np.asarray(parts), return_inverse=True)

@@ -22,7 +22,8 @@ FEWEST_PARTS = 10  # of a class: with fewer, out of fold means untaught
 MOST = 20_000  # pictures; of more, the first by a seeded draw
 COMPONENTS = 64  # that the features are brought down to
 GAIN = 0.5  # of the way from chance to certainty that the features must go before they may doubt a label
-BELIEVED = 0.1  # probability of the own label, and its share among neighbours, above which it is not doubted
+BELIEVED = 0.3  # share of its class's usual probability above which a label is not doubted
+BACKED = 0.1  # share of its neighbours with the same label, above which neither
 AGREED = 0.5  # share of the neighbours that must bear the other label
 NEIGHBOURS, LOOKED = 10, 60  # of other parts; of all parts, among which those are sought
 WHAT = "labels that the pictures contradict"
@@ -114,7 +115,7 @@ def out_of_fold(x: Floats, y: Ints, parts: Ints) -> Floats:
             StandardScaler(),
             PCA(size, random_state=0),
             StandardScaler(),
-            LogisticRegression(C=0.05, class_weight="balanced", max_iter=500),
+            LogisticRegression(C=0.3, class_weight="balanced", max_iter=500),
         )
         model.fit(x[learned], y[learned])
         believed[np.ix_(judged, model[-1].classes_)] = model.predict_proba(x[judged])
@@ -144,8 +145,8 @@ def suspects(believed: Floats, votes: Floats, y: Ints) -> tuple[Ints, Ints]:
     other = np.where(believed >= usual, believed, -1)
     other[rows, y] = -1
     best = other.argmax(1)
-    doubted = (other.max(1) >= 0) & (own <= BELIEVED)
-    doubted &= (votes[rows, y] <= BELIEVED) & (votes[rows, best] >= AGREED)
+    doubted = (other.max(1) >= 0) & (own <= BELIEVED * usual[y])
+    doubted &= (votes[rows, y] <= BACKED) & (votes[rows, best] >= AGREED)
     found = np.flatnonzero(doubted)
     found = found[np.argsort(own[found] - other.max(1)[found], kind="stable")]
     return found, best[found]

@@ -26,11 +26,16 @@ NEAREST_STRANGER, FARTHEST_STRANGER = (
 FALSE_LINKS = 0.05  # expected in the whole set
 LEAST = 0.1  # correlation below which nothing is a link
 HASH_BITS = 5  # in which the hashes of near copies may differ
+HOPELESS = 0.6  # correlation needed, from which exposures of one part would hardly be found
 CROWD = 20  # hash pairs per picture beyond which the hash tells nothing
 Q16 = 0.93  # the 16 % quantile of a Gumbel variable lies this many scales below the median of twelve
 ALIKE = (
     20.0  # scales that a link needs at least where a template was subtracted: what is left of it is no chance
 )
+# Exposures of one part lie far above chance and little lies between. Where the loose parts of several products or kinds are
+# mixed, their likeness fills that valley: a link would then mean no more than the same kind.
+VALLEY, FILLED = (0.75, 1.33), 0.25  # its bounds in units of what a link needs; its pairs for one pair above
+BEYOND_DOUBT = 0.9  # correlation of a link all the same
 COPY_BITS, COPY_MATCH, COPY_LEVELS = 4, 0.7, 4.0  # of a near copy: hash, correlation, brightness and contrast
 
 
@@ -42,6 +47,7 @@ class Links:
     strength  float32 (m,), their correlation.
     copies    bool (m,), whether they are practically the same picture.
     needed    the correlation that a link needed, median over the pictures; None where nothing was compared.
+    blind     why exposures of one part could not be told from parts that look alike, None where they could.
     shared    share of texture that all pictures have in common; 0 where they have no common template.
     """
 
@@ -50,6 +56,7 @@ class Links:
     copies: NDArray[np.bool_]
     needed: float | None
     shared: float
+    blind: str | None = None
 
 
 def link(looks: Looks, embedding: Float | None = None) -> Links:
@@ -62,7 +69,8 @@ def link(looks: Looks, embedding: Float | None = None) -> Links:
     """
     n = len(looks.facts)
     if n < FEWEST:
-        return Links(np.zeros((0, 2), np.intp), np.zeros(0, np.float32), np.zeros(0, bool), None, 0.0)
+        why = f"fewer than {FEWEST} pictures: likeness by chance cannot be measured"
+        return Links(np.zeros((0, 2), np.intp), np.zeros(0, np.float32), np.zeros(0, bool), None, 0.0, why)
     template, keys = peculiar(looks)
     match = Matcher(looks.prints)
     near, strangers = _neighbours(keys)
@@ -76,10 +84,25 @@ def link(looks: Looks, embedding: Float | None = None) -> Links:
     pairs = np.unique(np.concatenate(found), axis=0)
     pairs = pairs[(looks.extents[pairs, 0] > 0).all(1)]
     strength = match(pairs)
-    linked = strength >= np.maximum(needed[pairs].max(1), LEAST)
+    wanted = np.maximum(needed[pairs].max(1), LEAST)
+    blind = _blind(strength / wanted, float(np.median(wanted)) if len(wanted) else 0.0, template is not None)
+    if blind:
+        wanted = np.maximum(wanted, BEYOND_DOUBT)
+    linked = strength >= wanted
     pairs, strength = pairs[linked], strength[linked]
     shared = template.share if template else 0.0
-    return Links(pairs, strength, _copies(looks, pairs, strength), float(np.median(needed)), shared)
+    return Links(pairs, strength, _copies(looks, pairs, strength), float(np.median(needed)), shared, blind)
+
+
+def _blind(ratio: Float, wanted: float, templated: bool) -> str | None:
+    """Why links would not mean exposures of one part. `ratio`: the correlation of each candidate to what a link wants."""
+    if wanted > HOPELESS:
+        return "pictures of different parts look too much alike here; only copies were looked for"
+    low, high = VALLEY
+    between, above = int(((ratio >= low) & (ratio < high)).sum()), int((ratio >= high).sum())
+    if not templated and between >= FEWEST / 2 and between > FILLED * above:
+        return "parts of one kind look alike to every degree (several products in one set?); only copies were looked for"
+    return None
 
 
 def _neighbours(keys: Float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
