@@ -199,6 +199,8 @@ def _step(progress: Progress | None, what: str, of: int) -> Callable[[int], None
 
 
 def _has_sklearn() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("sklearn") is not None
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        return False
+    return True
