@@ -2,8 +2,9 @@
 
     from visiontune import Inspector
 
-    inspector = Inspector("model.onnx") verdict = inspector(frame)  # RGB uint8 (H, W, 3), grey uint8 (H, W),
-    encoded bytes, or a path verdict.decision            # "pass", "review" or "reject"
+    inspector = Inspector("model.onnx")
+    verdict = inspector(frame)  # RGB uint8 (H, W, 3), grey uint8 (H, W), encoded bytes, or a path
+    verdict.decision            # "pass", "review" or "reject"
 
 The lab, which makes such models, has its own door: `import visiontune.tune`.
 """

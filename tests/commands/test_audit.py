@@ -133,3 +133,13 @@ for options in (['--html', 'x.html'], ['--embed', 'resnet18'], ['--augment', 'fl
 """
     out = behind_the_wall(code, os.fspath(tiles))
     assert out.split()[:2] == ["2", "2"]
+
+
+def test_the_page_shows_no_file_outside_the_folder(visiontune, tiles, tmp_path):
+    secret = tmp_path / "secret.png"
+    Image.fromarray(np.full((60, 60), 200, np.uint8)).save(secret)
+    rows = [f"good/good_{i}.png,good" for i in range(30)] + ["../secret.png,good"]
+    (tiles / "manifest.csv").write_text("\n".join(["path,label", *rows]))
+    found = visiontune("audit", tiles, "--html", tmp_path / "audit.html")
+    page = (tmp_path / "audit.html").read_text()
+    assert found.status == 1 and "../secret.png" in page and "data:image" not in page

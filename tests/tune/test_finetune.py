@@ -95,7 +95,6 @@ def test_a_run_cut_off_and_resumed_is_bit_equal_to_one_that_was_not(
                 raise Cut
 
     data = read(parts_folder)
-    from visiontune.tune import finetune as module
     from visiontune.tune.checkpoints import AtomicCheckpoints, EveryEpoch
 
     folder = tmp_path / "run"
@@ -104,7 +103,7 @@ def test_a_run_cut_off_and_resumed_is_bit_equal_to_one_that_was_not(
             tiny_recipe, data, out=folder, console=console,
             callbacks=[EveryEpoch(folder / "checkpoints"), Scissors()], plugins=[AtomicCheckpoints()],
         )  # fmt: skip
-    assert module is not None and (folder / "checkpoints" / LAST).is_file()
+    assert (folder / "checkpoints" / LAST).is_file()
     resumed = finetune(tiny_recipe, data, out=folder, resume=True, console=console)
     assert [vars(e)["train_loss"] for e in resumed.history] == [vars(e)["train_loss"] for e in cooked.history]
     assert [e.val_loss for e in resumed.history] == [e.val_loss for e in cooked.history]

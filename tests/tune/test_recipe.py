@@ -75,13 +75,7 @@ def test_a_bad_setting_is_refused_in_one_line_that_helps(setting, said):
 
 def test_random_weights_have_to_be_said():
     with pytest.raises(BadRecipe, match="say pretrained=False"):
-        Recipe(
-            backbone="test_resnet_nonesuch"
-            if False
-            else "resnet10t_x"
-            if False
-            else "vit_base_patch16_18x2_224"
-        )
+        Recipe(backbone="vit_base_patch16_18x2_224")
 
 
 def test_weights_that_cannot_be_reached_name_the_ways_round(monkeypatch):

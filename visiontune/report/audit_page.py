@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -75,9 +75,10 @@ def render(audit: Audit) -> str:
 
 def _sections(audit: Audit) -> list[Section]:
     room = MOST
+    known = {sample.id: sample.path for sample in audit.dataset}
     found = []
     for rank, finding in enumerate(audit.findings, 1):
-        rows = _rows(audit, finding, room)
+        rows = _rows(known, finding, room)
         room -= sum(len(row) for row in rows)
         shown = sum(len(row) for row in rows)
         found.append(
@@ -94,20 +95,20 @@ def _sections(audit: Audit) -> list[Section]:
     return found
 
 
-def _rows(audit: Audit, finding: Finding, room: int) -> list[list[Shown]]:
+def _rows(known: Mapping[str, Path], finding: Finding, room: int) -> list[list[Shown]]:
     sets = [names[:PER_SET] for names in finding.sets[:SETS]]
     rows = []
     for names in sets or [finding.files[:LOOSE]]:
         names = names[: max(0, room)]
         room -= len(names)
         if names:
-            rows.append([_shown(audit, finding, name) for name in names])
+            rows.append([_shown(known, finding, name) for name in names])
     return rows
 
 
-def _shown(audit: Audit, finding: Finding, name: str) -> Shown:
-    path = audit.dataset.root / name
-    return Shown(name, thumbnail(path), finding.details.get(name, ""))
+def _shown(known: Mapping[str, Path], finding: Finding, name: str) -> Shown:
+    path = known.get(name)  # of pictures in the set only: a manifest may name a file outside the folder
+    return Shown(name, thumbnail(path) if path else None, finding.details.get(name, ""))
 
 
 def _more(finding: Finding, rows: int, shown: int) -> str:

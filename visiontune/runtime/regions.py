@@ -50,10 +50,12 @@ def regions(
 ) -> tuple[Region, ...]:
     """Regions of `heatmap` (h, w), strongest first, named `kind`.
 
-    span  the pixels of the frame that the heatmap covers: x0, y0, x1, y1
+    heatmap    float (h, w), 0..1
+    span       the pixels of the frame that the heatmap covers: x0, y0, x1, y1
     high, low  hysteresis: cells >= low that touch (by side or corner) form one region, kept if one of them is
-               >= high;
-          low <= high, else ValueError. NaN cells belong to no region.
+               >= high
+
+    NaN cells belong to no region. Raises ValueError unless low <= high.
     """
     x0, y0, x1, y1 = span
     across, down = (x1 - x0) / heatmap.shape[1], (y1 - y0) / heatmap.shape[0]

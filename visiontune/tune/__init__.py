@@ -1,6 +1,8 @@
 """The lab's door: fine-tune, calibrate, export, report.
 
 from visiontune.tune import finetune, read
+
+run = finetune(recipe, read("data/tiles"))
 """
 
 import os

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta, binom
 
-from visiontune.runtime.bands import Bands
+from visiontune.runtime.bands import NEVER, Bands
 from visiontune.runtime.errors import CalibrationRefused
-
-NEVER = 2.0  # a threshold above every severity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +206,20 @@ def per_part(judged: Judged, chosen: NDArray[np.bool_], reduce: Any) -> NDArray[
 
 def sentence(evidence: dict[str, Any]) -> list[str]:
     """The evidence in words, a line for each promise."""
+    unit = "pictures" if evidence.get("method", "").endswith("picture") else "parts"
     lines = []
     for name, found in evidence.items():
         if not isinstance(found, dict):
             continue
-        said = f"{name}: {found['misses']} of {found['parts']} parts ({found['allowed']} allowed) certify at most "
-        said += f"{100 * found['certified']:.2g} % at {100 * evidence['confidence']:.3g} % confidence"
+        said = f"{name}: {found['misses']} of {found['parts']} {unit} ({found['allowed']} allowed) certify at most "
+        said += f"{at_most(found['certified'])} at {100 * evidence['confidence']:.3g} % confidence"
         if found["certified"] > found["asked"]:
-            said += f"; {found['missing_parts']} more parts without a miss are needed for {100 * found['asked']:.2g} %"
+            said += f"; {found['missing_parts']} more {unit} without a miss are needed for {100 * found['asked']:.3g} %"
         lines.append(said)
     return lines
+
+
+def at_most(rate: float) -> str:
+    """A bound 0..1 in per cent, two digits, rounded up: what is printed still holds."""
+    step = 10.0 ** (1 - math.floor(math.log10(100 * rate)))
+    return f"{math.ceil(100 * rate * step - 1e-6) / step:.3g} %"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-from rich.console import Console
 
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.tune.recipe import Recipe, changed
@@ -19,7 +19,8 @@ Cook = Callable[..., object]
 def main(recipe: Recipe, cook: Cook, arguments: list[str] | None = None) -> None:
     """Runs `cook(recipe, data, out, resume)` with what the command line says.
 
-    A user's mistake ends in one line and exit code 2.
+    A user's mistake ends in one line and exit code 2, an interrupt in one that says how to continue and 130; both by
+    SystemExit. `arguments` are the words of the command line, those of the process if None.
     """
     parser = argparse.ArgumentParser(
         description=inspect.getdoc(sys.modules[cook.__module__]),
@@ -45,13 +46,21 @@ def main(recipe: Recipe, cook: Cook, arguments: list[str] | None = None) -> None
     try:
         cook(changed(recipe, given.settings), given.data, given.out, given.resume)
     except VisiontuneError as problem:
-        Console(stderr=True).print(
-            f"{Path(sys.argv[0]).name}: {problem}", highlight=False, markup=False, soft_wrap=True
-        )
+        print(f"{Path(sys.argv[0]).name}: {' '.join(str(problem).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"stopped; continue with --resume --out {given.out}", file=sys.stderr)
+        print(f"stopped; the same command with --resume continues the run in {given.out}", file=sys.stderr)
         sys.exit(130)
+    print(ending(given.out, given.data))
+
+
+def ending(out: Path, data: Path) -> str:
+    """What lies in the run's folder now, and what to do with it."""
+    made = [name for name in ("model.onnx", "report.html", "run.json") if (out / name).is_file()]
+    if "model.onnx" not in made:
+        return f"{out}: {', '.join(made)}"
+    model, parts = shlex.quote(os.fspath(out / "model.onnx")), shlex.quote(os.fspath(data))
+    return f"{out}: {', '.join(made)}\nnext: visiontune measure {model} {parts}"
 
 
 def shown(recipe: Recipe) -> dict[str, object]:

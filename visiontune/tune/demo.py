@@ -39,7 +39,11 @@ PARTS, EXPOSURES, PIXELS = 1600, 1, 160
 
 
 def demo(out: Path, *, console: Console | None = None) -> Path:
-    """Runs the demo in the folder `out` and gives the path of the exported model. Says each step as it goes."""
+    """Runs the demo in the folder `out` and gives the path of the exported model. Says each step as it goes.
+
+    A demo that was cut off goes on where it was, one that was done makes its model anew from the weights it has. Raises BadData
+    where `out` holds other parts.
+    """
     console = console or Console()
     console.print(f"[bold]1 Paint[/] {PARTS} machined parts, each under its own light")
     with counted(console, "painting", PARTS) as step:
@@ -58,7 +62,7 @@ def demo(out: Path, *, console: Console | None = None) -> Path:
         f"[bold]2 Fine-tune[/] {RECIPE.backbone} at {RECIPE.size[0]} x {RECIPE.size[1]} px. "
         "No pretrained weights ship with visiontune: this demo starts from random ones, and a real job should not"
     )
-    run = finetune(RECIPE, data, out=out / "run", console=console)
+    run = finetune(RECIPE, data, out=out / "run", resume=True, console=console)
     console.print(
         "[bold]3 Calibrate[/] on the val share: what may be promised, and what the data cannot certify"
     )
@@ -78,7 +82,7 @@ def demo(out: Path, *, console: Console | None = None) -> Path:
     with counted(console, "judging", len(test)) as step:
         found = measure(inspector, test, progress=step)
     console.print(verdicts(inspector, list(test)[:: max(1, len(test) // 12)][:12]))
-    console.print(str(found), highlight=False, markup=False)
+    console.print(str(found), highlight=False, markup=False, soft_wrap=True)
     console.print(ending(model, report), highlight=False, soft_wrap=True)
     return model
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from visiontune.data.batches import Shuffled, Views, evaluation_batches, label_indices, training_batches
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset
+from visiontune.tune.costs import costs
 from visiontune.tune.net import Net
 from visiontune.tune.prefix import GIGABYTE, PrefixCache, plan
 from visiontune.tune.progress import counted
@@ -23,6 +24,7 @@ from visiontune.tune.recipe import Recipe
 from visiontune.tune.unfreeze import Phase
 
 VAL = "val"
+WORTH = 0.4  # share of the forward cost below which closed stages give large tensors and save little
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +82,10 @@ class Feeds:
             recipe.views, sum(phase.epochs for phase, count in zip(self.phases, closed, strict=True) if count)
         )
         pictures = views * n + len(self.val.data)
+        shares = [cost.forward for cost in costs(self.net.backbone, self.net.stages, size=recipe.size)]
+        worth = [count for count in closed if sum(shares[:count]) >= WORTH]
         made = plan(
-            self.net, closed, self.train.frames[:4], pictures=pictures, budget=recipe.cache_gb * GIGABYTE
+            self.net, worth, self.train.frames[:4], pictures=pictures, budget=recipe.cache_gb * GIGABYTE
         )
         for line in made.left_out:
             console.print(f"  not cached: {line}", highlight=False)

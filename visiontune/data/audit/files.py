@@ -56,7 +56,7 @@ def _unreadable(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             code="unreadable",
             harm="serious",
-            title=f"cannot be decoded: {len(found)} of {counted(total, 'picture')}; damaged, cut off, or no picture",
+            title=f"cannot be decoded: {len(found)} of {counted(total, 'picture')}; damaged, cut off, or no plain picture",
             count=len(found),
             files=tuple(found),
             numbers={"pictures": total, "share": len(found) / total},

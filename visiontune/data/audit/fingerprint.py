@@ -34,7 +34,8 @@ def canvas_side(side: int) -> int:
 def print_size(width: int, height: int, side: int) -> tuple[int, int]:
     """(width, height) with the area side * side and the picture's aspect, each at least 8 and at most 32 * side."""
     scale = side / sqrt(width * height)
-    return tuple(min(32 * side, max(8, round(length * scale))) for length in (width, height))  # type: ignore[return-value]
+    most = 32 * side
+    return min(most, max(8, round(width * scale))), min(most, max(8, round(height * scale)))
 
 
 def middle(pixels: NDArray[np.uint8], canvas: int) -> NDArray[np.uint8]:

@@ -110,19 +110,25 @@ def _said(findings: Sequence[Finding]) -> dict[str, str]:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Writes a new file, at once or not at all."""
-    if path.exists():
-        raise BadData(f"{path}: expected no file there yet, found one; name another")
+    """Writes a new file, at once or not at all: its name is taken first, so that nobody's file is replaced."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
-        os.link(part, path)  # unlike a rename it fails where somebody was faster
+        path.open("x").close()
     except FileExistsError:
         raise BadData(f"{path}: expected no file there yet, found one; name another") from None
     except OSError as error:
         raise BadData(f"{path}: expected to write there, found: {error.strerror or error}") from None
+    written = False
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+        part.replace(path)
+        written = True
+    except OSError as error:
+        raise BadData(f"{path}: expected to write there, found: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
+        if not written:
+            path.unlink()

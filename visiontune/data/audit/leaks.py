@@ -58,7 +58,7 @@ def leaked(dataset: Dataset, clusters: Sequence[int], share: str) -> list[int]:
 
 
 def _across_splits(evidence: Evidence) -> Iterator[Finding]:
-    numbers: dict[str, object] = {}
+    numbers: dict[str, dict[str, float]] = {}
     files: list[int] = []
     said = []
     for share in ("test", "val"):
@@ -70,7 +70,7 @@ def _across_splits(evidence: Evidence) -> Iterator[Finding]:
             said.append(f"{len(found)} of {of} {share} pictures ({len(found) / of:.1%})")
     if not files:
         return
-    worst = max(part["share"] for part in numbers.values())  # type: ignore[index]
+    worst = max(part["share"] for part in numbers.values())
     concerned = {evidence.seen[i] for i in files}
     sets = [places for c, places in members(evidence.seen).items() if c in concerned]
     yield Finding(
@@ -113,11 +113,12 @@ def _random(evidence: Evidence) -> Iterator[Finding]:
     if expected * len(evidence.samples) < 1:
         return
     parts = len(set(evidence.seen))
+    least = "" if evidence.links.blind is None else "at least "
     concerned = [i for places in members(evidence.seen).values() if len(places) > 1 for i in places]
     yield Finding(
         code="random-split-leaks",
         harm="serious" if expected >= SERIOUS else "check",
-        title=f"a random split by picture would leak: {expected:.1%} of the test pictures would have a twin in train; "
+        title=f"a random split by picture would leak: {least}{expected:.1%} of the test pictures would have a twin in train; "
         "split by the found parts, none of them",
         count=len(concerned),
         files=evidence.ids(concerned),

@@ -104,8 +104,9 @@ def _faults(evidence: Evidence, held: dict[int, Mask]) -> dict[str, list[int]]:
         if mask.marked > COVERED:
             found["mask-covers-all"].append(i)
     outlined = {evidence.samples[i].label for i in held} - {good, None}
+    known = {problem.path for problem in evidence.dataset.problems if problem.kind == "mask-missing"}
     for i, sample in enumerate(evidence.samples):
-        if sample.mask is None and sample.label in outlined:
+        if sample.mask is None and sample.label in outlined and sample.id not in known:
             found["mask-missing"].append(i)
     return found
 

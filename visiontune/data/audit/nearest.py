@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from visiontune.data.audit.fingerprint import Float
 
-CELLS = 2**24  # cosines held at once
+CELLS = 2**22  # cosines held at once
 
 
 def ranked_neighbours(keys: Float, ranks: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -20,7 +20,9 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 
 def _exposures(evidence: Evidence) -> Iterator[Finding]:
     sets = sorted((p for p in members(evidence.seen).values() if len(p) > 1), key=len, reverse=True)
-    if not sets:
+    if (
+        not sets or evidence.links.blind is not None
+    ):  # then only copies were looked for, which have findings of their own
         return
     total = len(evidence.readable)
     parts = len({evidence.seen[i] for i in evidence.readable})

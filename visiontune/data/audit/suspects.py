@@ -49,12 +49,12 @@ def findings(evidence: Evidence) -> Iterator[Finding | LeftOut]:
     believed = out_of_fold(x, y, parts)
     accuracy = float(np.mean([(believed[y == c].argmax(1) == c).mean() for c in range(len(names))]))
     gain = (accuracy - 1 / len(names)) / (1 - 1 / len(names))
-    kind = "plain features" if evidence.embedding is None else "embedding"
+    kind = "plain features" if evidence.embedding is None else "the embedding"
     if gain < GAIN:
         yield LeftOut(
             WHAT,
-            f"the {kind} tell the classes apart too poorly to doubt a label (balanced accuracy {accuracy:.0%} of "
-            f"{len(names)} classes); name a network with --embed",
+            f"too few classes are told apart by {kind} to doubt a label (balanced accuracy {accuracy:.0%} of "
+            f"{len(names)} classes); name a {'' if evidence.embedding is None else 'stronger '}network with --embed",
         )
         return
     votes = neighbours_say(x, y, parts)
