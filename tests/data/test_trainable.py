@@ -27,6 +27,10 @@ def test_a_data_set_that_can_be_learned_from(dataset_of):
         ([], "expected pictures, found none; add some"),
         ([*FULL, ("new", "good", "new", None)], "expected a split for every picture, found none for new"),
         (
+            [*FULL, ("new", None, "new", "val")],
+            "expected a label for every picture, found none for new; label",
+        ),
+        (
             [row for row in FULL if row[1] == "good"],
             "expected at least two classes, found good; add pictures",
         ),

@@ -10,9 +10,9 @@ from visiontune.runtime.errors import BadData
 def check_trainable(dataset: Dataset, *, one_class: bool = False) -> None:
     """Raises BadData, with what was expected, what was found and what to do, unless the data set can be learned from.
 
-    Expected: the folder is there; every picture has a split; at least two classes, each with a training picture; pictures in
-    train, val and test. With `one_class`, for heads that learn from good parts alone, only the good class needs training
-    pictures, and there must be one.
+    Expected: the folder is there; every picture has a split and a label; at least two classes, each with a training picture;
+    pictures in train, val and test. With `one_class`, for heads that learn from good parts alone, only the good class needs
+    training pictures, and there must be one.
     """
     root = dataset.root
     if not root.is_dir():
@@ -23,6 +23,12 @@ def check_trainable(dataset: Dataset, *, one_class: bool = False) -> None:
     if unsplit:
         raise BadData(
             f"{root}: expected a split for every picture, found none for {few(map(shown, unsplit))}; use visiontune.data.splits"
+        )
+    unlabelled = [sample.id for sample in dataset if sample.label is None]
+    if unlabelled:
+        raise BadData(
+            f"{root}: expected a label for every picture, found none for {few(map(shown, unlabelled))}; label them, "
+            "or name the good class (good=NAME) if they hold nothing"
         )
     _check_classes(dataset, one_class)
     counts = dataset.counts()

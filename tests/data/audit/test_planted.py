@@ -116,8 +116,8 @@ def test_the_fault_is_found_where_it_is(planted, clean, code, harm):
 
 def test_unreadable_pictures_come_with_the_reason(planted):
     details = one(planted.audit, "unreadable").details
-    assert "truncated" in details["images/p000_0.png"] or details["images/p000_0.png"]
-    assert details["images/broken.png"]
+    assert "truncated" in details["images/p000_0.png"]
+    assert "expected a picture" in details["images/broken.png"]
 
 
 def test_copies_are_told_byte_for_byte(planted):
@@ -157,7 +157,6 @@ def test_the_text_names_them_and_stays_short(planted):
     lines = str(planted.audit).splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 110
-    assert "images/p000_0.png" in str(planted.audit) or "unreadable" not in str(planted.audit)
     for finding in planted.audit.findings:
         assert " ".join(finding.title.split()[:3]) in str(planted.audit)
 
