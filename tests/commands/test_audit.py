@@ -143,3 +143,14 @@ def test_the_page_shows_no_file_outside_the_folder(visiontune, tiles, tmp_path):
     found = visiontune("audit", tiles, "--html", tmp_path / "audit.html")
     page = (tmp_path / "audit.html").read_text()
     assert found.status == 1 and "../secret.png" in page and "data:image" not in page
+
+
+def test_the_contact_sheet_of_a_policy_lies_beside_the_page(tmp_path, parts_folder):
+    from PIL import Image
+
+    from visiontune.commands.audit import draw_sheet
+    from visiontune.data.policies import flat_sheet
+
+    sheet = draw_sheet(flat_sheet(), parts_folder, tmp_path / "page.html")
+    assert sheet == tmp_path / "page-flat_sheet.png"
+    assert min(Image.open(sheet).size) > 150

@@ -64,7 +64,9 @@ def add(commands: Commands) -> None:
         help="timm name, or folder with its weights, to judge labels with (needs the lab); none, auto: plain features",
     )
     added.add_argument(
-        "--augment", metavar="POLICY", help="also look at the views of a policy (needs the lab)"
+        "--augment",
+        metavar="POLICY",
+        help="draw a contact sheet of a policy, audit-POLICY.png, and check its views (needs the lab)",
     )
 
 
@@ -91,8 +93,22 @@ def run(given: Given) -> int:
         print(f"{given.fix}: {said}", file=sys.stderr)
     if given.html:
         write(given.html, found)
+    if policy is not None:
+        sheet = draw_sheet(policy, given.data, given.html)
+        print(f"{sheet}: views of one picture under {policy.name}", file=sys.stderr)
     print(json.dumps(found.as_dict()) if given.json else found)
     return FAILED if found.serious else OK
+
+
+def draw_sheet(policy: Policy, data: str | Path, html: Path | None) -> Path:
+    """Draws the contact sheet of a policy on a picture from the middle of the data, beside the page or here."""
+    from visiontune.data.read import read
+
+    samples = read(data, good=None, strict=False).samples
+    page = html or Path("audit.html")
+    target = page.with_name(f"{page.stem}-{policy.name}.png")
+    policy.sheet(samples[len(samples) // 2]).save(target)
+    return target
 
 
 def names(text: str) -> tuple[str, ...]:
