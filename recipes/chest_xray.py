@@ -28,6 +28,7 @@ def cook(recipe, data, out, resume=False):
     run.calibrate(escapes=0.02, overkill=0.1, confidence=0.95)
     run.export()
     run.report()
+    return run
 
 
 if __name__ == "__main__":

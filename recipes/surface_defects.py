@@ -17,7 +17,6 @@ recipe = Recipe(
     policy=policies.flat_sheet(),
     unfreeze=Unfreeze(),
     size=(320, 320),
-    lr=2e-3,
 )
 
 
@@ -27,6 +26,7 @@ def cook(recipe, data, out, resume=False):
     run.calibrate(escapes=0.01, overkill=0.05, confidence=0.95)
     run.export()
     run.report()
+    return run
 
 
 if __name__ == "__main__":

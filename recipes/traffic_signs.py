@@ -15,10 +15,9 @@ recipe = Recipe(
     backbone="mobilenetv2_100.ra_in1k",
     head=Classify(),
     policy=policies.road_signs(),
-    unfreeze=Unfreeze(decay=0.9),
+    unfreeze=Unfreeze(),
     size=(80, 80),
     batch=64,
-    lr=3e-3,
     good=None,
 )
 
@@ -29,6 +28,7 @@ def cook(recipe, data, out, resume=False):
     run.calibrate(escapes=0.02, confidence=0.95)
     run.export()
     run.report()
+    return run
 
 
 if __name__ == "__main__":

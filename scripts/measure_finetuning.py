@@ -2,11 +2,14 @@
 
     python scripts/measure_finetuning.py DATA [DATA ...] --backbone local-dir:PATH --results FILE.jsonl [--seeds 3] [--write]
 
-Every side gets the same weights, pictures, input size, augmentation, batch and number of full epochs, decoded once in RAM, and
-runs in this one process, one after the other within each data set and seed. The two peers try each of --rates and keep the one
-with the best balanced accuracy on val; the CPU seconds of the chosen rate count, not of the search. Ours runs as it comes.
-Test is judged once, with the weights that val chose. One JSON line per finished run is appended to --results, and what stands
-there is not run again, so a measurement can be cut off and taken up. --write puts the table into docs/benchmarks.md.
+DATA are folders named as in JOBS, which pairs each with the shipped recipe that it is judged by. Every side gets the same
+weights, pictures, input size, augmentation, loss and batch, decodes once into RAM, and runs in this one process, one after the
+other within each seed and fold. The two peers choose their learning rate of --rates on val, once for each data set (first seed,
+first fold); the search is not counted. Ours runs as the recipe comes. Every side keeps what val judged best; test is judged once.
+Magnetic tiles are divided into 5 folds by tile (test: one fold, val: the next), because one split of so few tiles shows nothing.
+
+One JSON line per finished run is appended to --results, and what stands there is not run again, so a measurement can be cut off
+and taken up. --write puts the table into docs/benchmarks.md.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import re
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -31,21 +35,61 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import BackboneFinetuning
 from rich.console import Console
+from sklearn.model_selection import StratifiedGroupKFold
 
+from recipes import chest_xray, surface_defects, traffic_signs
 from visiontune.data.batches import Views, label_indices, training_batches
 from visiontune.data.fit import Fit
 from visiontune.data.store import load
-from visiontune.tune import Recipe, finetune, policies, read, split
+from visiontune.runtime.whole import whole
+from visiontune.tune import Recipe, finetune, read, split
 from visiontune.tune.finetune import make_net, quiet
 from visiontune.tune.learner import balanced_accuracy
 from visiontune.tune.unfreeze import rate
 
 BENCHMARKS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SIDES = ("full", "lightning", "ours")
+DRAWS = 2000
 
 
-def judged(net, share, frames):
-    """Balanced accuracy of a network on a share."""
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A data set's recipe, the side of its input in pixels here, and the folds it is divided into (1: its own split)."""
+
+    recipe: Recipe
+    side: int
+    folds: int = 1
+
+
+JOBS = {
+    "magnetic_tile": Job(recipe=surface_defects.recipe, side=160, folds=5),
+    "neu_steel": Job(recipe=surface_defects.recipe, side=112),
+    "chest_xray": Job(recipe=chest_xray.recipe, side=128),
+    "traffic_signs": Job(recipe=traffic_signs.recipe, side=64),
+}
+
+
+def folded(data, folds):
+    """The data set once for each fold: test is the fold, val the next, train the rest; whole groups, classes balanced."""
+    if folds == 1:
+        return [split(data)]
+    labels, groups = [s.label for s in data], [s.group for s in data]
+    cut = StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(labels, labels, groups)
+    home = np.zeros(len(data), int)
+    for fold, (_, rows) in enumerate(cut):
+        home[rows] = fold
+    names = [
+        ["test" if at == fold else "val" if at == (fold + 1) % folds else "train" for at in home]
+        for fold in range(folds)
+    ]
+    return [
+        replace(data, samples=tuple(replace(s, split=name) for s, name in zip(data, named, strict=True)))
+        for named in names
+    ]
+
+
+def named_by(net, frames):
+    """The class that a network names for each picture, int64 (n,)."""
     net.eval()
     named = []
     with torch.inference_mode():
@@ -53,7 +97,12 @@ def judged(net, share, frames):
             named.append(
                 net(torch.from_numpy(np.ascontiguousarray(frames[start : start + 64]))).argmax(1).numpy()
             )
-    return balanced_accuracy(label_indices(share), np.concatenate(named))
+    return np.concatenate(named)
+
+
+def judged(net, share, frames):
+    """Balanced accuracy of a network on a share."""
+    return balanced_accuracy(label_indices(share), named_by(net, frames))
 
 
 def batches(recipe, share, frames, epoch):
@@ -147,58 +196,84 @@ def lightnings(recipe, shares, frames, epochs, lr):
     return net, watch.best, watch.curve
 
 
-def ours(recipe, data, frames):
-    """finetune as it comes; the cache, its check and its filling count."""
+def ours(recipe, data):
+    """finetune as it comes; decoding, the cache, its check and its filling count, and are set before the first epoch."""
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         run = finetune(recipe, data, out=Path(folder) / "run", console=Console(file=io.StringIO()))
     spent = time.process_time() - begin
-    head = sum(epoch.cpu_seconds for epoch in run.history if epoch.open == 0)
-    return (
-        run.net,
-        judged(run.net, data.share("val"), frames["val"]),
-        spent,
-        head / max(1, run.phases[0].epochs),
-    )
+    before = spent - sum(epoch.cpu_seconds for epoch in run.history)
+    at = before + np.cumsum([epoch.cpu_seconds for epoch in run.history])
+    curve = [
+        [float(t), epoch.val_balanced_accuracy, epoch.open] for t, epoch in zip(at, run.history, strict=True)
+    ]
+    phases = [[phase.open, phase.epochs, phase.chosen, phase.gain, phase.kept] for phase in run.phases]
+    return run.net, spent, curve, phases
 
 
 def measured(given, folder, seed):
-    """Yields one result per side for a data set and a seed."""
-    policy = getattr(policies, given.policy.get(folder.name, "flat_sheet"))()
-    recipe = Recipe(
-        backbone=given.backbone, policy=policy, size=(given.size, given.size), seed=seed, good=None
-    )
-    data = split(read(folder, good=None))
-    shares = {name: data.share(name) for name in ("train", "val", "test")}
+    """Measures every side on every fold of a data set."""
+    job = JOBS[folder.name]
+    size = (job.side, job.side)
+    recipe = replace(job.recipe, backbone=given.backbone, size=size, seed=seed, good=None)
     fit = Fit(recipe.size)
-    frames = {name: load(share, fit) for name, share in shares.items()}
-    for side in SIDES:
-        if done(given.results, folder.name, seed, side):
+    for fold, data in enumerate(folded(read(folder, good=None), job.folds)):
+        todo = [side for side in given.sides if not done(given.results, folder.name, seed, fold, side)]
+        if not todo:
             continue
-        wall = time.perf_counter()
-        found = {"data": folder.name, "seed": seed, "side": side, "size": given.size, "epochs": given.epochs}
-        if side == "ours":
-            net, val, spent, head = ours(recipe, data, frames)
-            found |= {"cpu": spent, "cpu_per_head_epoch": head}
-        else:
-            train = full if side == "full" else lightnings
-            tried = [(lr, *train(recipe, shares, frames, given.epochs, lr)) for lr in given.rates]
-            lr, net, val, curve = max(tried, key=lambda entry: entry[2])
-            found |= {"lr": lr, "cpu": curve[-1][0], "curve": curve}
-        found |= {
-            "val": val,
-            "test": judged(net, shares["test"], frames["test"]),
-            "wall": time.perf_counter() - wall,
-        }
-        with given.results.open("a") as file:
-            file.write(json.dumps(found) + "\n")
-        print(json.dumps({key: value for key, value in found.items() if key != "curve"}), flush=True)
+        shares = {name: data.share(name) for name in ("train", "val", "test")}
+        begin = time.process_time()
+        frames = {name: load(shares[name], fit) for name in ("train", "val")}
+        decoding = time.process_time() - begin
+        frames["test"] = load(shares["test"], fit)
+        for side in todo:
+            found = one(given, recipe, side, data, shares, frames, rates(given, folder.name, side))
+            if side != "ours":
+                found["cpu"] += decoding
+                found["curve"] = [[at + decoding, score] for at, score in found["curve"]]
+            found = {"data": folder.name, "seed": seed, "fold": fold, "side": side, **found}
+            with given.results.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+            short = {k: v for k, v in found.items() if k not in ("curve", "labels", "named", "groups")}
+            print(json.dumps(short), flush=True)
 
 
-def done(results, name, seed, side):
+def one(given, recipe, side, data, shares, frames, tried):
+    """Trains one side, and judges test once."""
+    wall = time.perf_counter()
+    found = {"size": recipe.size[0], "epochs": given.epochs}
+    if side == "ours":
+        net, spent, curve, phases = ours(recipe, data)
+        found |= {"cpu": spent, "curve": curve, "phases": phases}
+    else:
+        train = full if side == "full" else lightnings
+        runs = [(lr, *train(recipe, shares, frames, given.epochs, lr)) for lr in tried]
+        lr, net, _, curve = max(runs, key=lambda run: run[2])
+        found |= {"lr": lr, "cpu": curve[-1][0], "curve": curve}
+        found["tried"] = {str(entry[0]): entry[2] for entry in runs}
+    labels, named = label_indices(shares["test"]), named_by(net, frames["test"])
+    return found | {
+        "val": judged(net, shares["val"], frames["val"]),
+        "test": balanced_accuracy(labels, named),
+        "wall": time.perf_counter() - wall,
+        "labels": labels.tolist(),
+        "named": named.tolist(),
+        "groups": [sample.group for sample in shares["test"]],
+    }
+
+
+def rates(given, name, side):
+    """The rates to try: those given, or the one that was chosen before on this data set."""
+    chosen = [
+        r["lr"] for r in read_results(given.results) if (r["data"], r["side"]) == (name, side) and "lr" in r
+    ]
+    return chosen[:1] or given.rates
+
+
+def done(results, name, seed, fold, side):
     """Whether a result stands already."""
-    rows = read_results(results)
-    return any((row["data"], row["seed"], row["side"]) == (name, seed, side) for row in rows)
+    key = (name, seed, fold, side)
+    return any((row["data"], row["seed"], row["fold"], row["side"]) == key for row in read_results(results))
 
 
 def read_results(results):
@@ -206,36 +281,97 @@ def read_results(results):
     return [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
 
 
-def table(rows):
-    """Markdown: a row per data set and side, means over seeds with their range."""
-    lines = [
-        "| data | side | seeds | test balanced accuracy (range) | CPU s | share of full |", "|---|---|---|---|---|---|"
-    ]  # fmt: skip
-    for name in dict.fromkeys(row["data"] for row in rows):
-        base = np.mean(
-            [row["cpu"] for row in rows if row["data"] == name and row["side"] == "full"] or [np.nan]
+def pooled(rows):
+    """Balanced accuracy of each seed, all folds of it together: {seed: score}."""
+    scores = {}
+    for seed in sorted({row["seed"] for row in rows}):
+        mine = [row for row in rows if row["seed"] == seed]
+        labels = np.concatenate([row["labels"] for row in mine])
+        scores[seed] = balanced_accuracy(labels, np.concatenate([row["named"] for row in mine]))
+    return scores
+
+
+def difference(ours, theirs):
+    """Mean difference of the balanced accuracies over seeds, with its 90 % interval when whole groups are redrawn."""
+    keys = sorted({(r["seed"], r["fold"]) for r in ours} & {(r["seed"], r["fold"]) for r in theirs})
+    right = {}
+    for mine, rows in (("ours", ours), ("theirs", theirs)):
+        by = {(row["seed"], row["fold"]): row for row in rows}
+        right[mine] = np.concatenate([np.equal(by[key]["labels"], by[key]["named"]) for key in keys]).astype(
+            float
         )
+    by = {(row["seed"], row["fold"]): row for row in ours}
+    labels = np.concatenate([by[key]["labels"] for key in keys])
+    _, member = np.unique(np.concatenate([by[key]["groups"] for key in keys]), return_inverse=True)
+    count = member.max() + 1
+    kinds = np.unique(labels)
+    gap = right["ours"] - right["theirs"]
+    sums = np.stack([np.bincount(member, gap * (labels == kind), count) for kind in kinds])
+    sizes = np.stack([np.bincount(member, labels == kind, count) for kind in kinds])
+    drawn = np.random.default_rng(0).integers(count, size=(DRAWS, count))
+    weights = np.stack([np.bincount(row, minlength=count) for row in drawn])
+    with np.errstate(invalid="ignore"):
+        found = np.nanmean((weights @ sums.T) / (weights @ sizes.T), axis=1)
+    return float(np.mean(sums.sum(1) / sizes.sum(1))), *np.quantile(found, [0.05, 0.95])
+
+
+def reached(rows, base):
+    """CPU seconds until val is as good as the best of full fine-tuning: median over the runs that reach it, and how many do."""
+    goal = {(row["seed"], row["fold"]): max(entry[1] for entry in row["curve"]) for row in base}
+    times = []
+    for row in rows:
+        best = goal.get((row["seed"], row["fold"]))
+        hits = [entry[0] for entry in row["curve"] if best is not None and entry[1] >= best]
+        times += hits[:1]
+    return f"{np.median(times):.0f} ({len(times)} of {len(rows)})" if times else f"never (of {len(rows)})"
+
+
+def table(rows):
+    """Markdown: a row per data set and side."""
+    lines = [
+        "| data | side | runs | test balanced accuracy, mean (range) over seeds | against full, points (90 % interval) | CPU s "
+        "| share of full | CPU s to full's best val |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    means = {side: [] for side in SIDES}
+    shares = {side: [] for side in SIDES}
+    for name in dict.fromkeys(row["data"] for row in rows):
+        base = [row for row in rows if row["data"] == name and row["side"] == "full"]
         for side in SIDES:
             part = [row for row in rows if row["data"] == name and row["side"] == side]
-            if part:
-                test = [row["test"] for row in part]
-                cpu = float(np.mean([row["cpu"] for row in part]))
-                lines.append(
-                    f"| {name} | {side} | {len(part)} | {np.mean(test):.3f} ({min(test):.3f} to {max(test):.3f}) "
-                    f"| {cpu:.0f} | {cpu / base:.2f} |"
-                )
+            if not part or not base:
+                continue
+            scores = list(pooled(part).values())
+            cpu = float(np.mean([row["cpu"] for row in part]))
+            share = cpu / float(np.mean([row["cpu"] for row in base]))
+            means[side].append(np.mean(scores))
+            shares[side].append(share)
+            middle, low, high = (100 * value for value in difference(part, base))
+            against = "" if side == "full" else f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
+            lines.append(
+                f"| {name} | {side} | {len(part)} | {np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f}) "
+                f"| {against} | {cpu:.0f} | {share:.2f} | {reached(part, base)} |"
+            )
+    for side in SIDES:
+        if means[side] and len(means[side]) == len(means["full"]):
+            against = (
+                "" if side == "full" else f"{100 * (np.mean(means[side]) - np.mean(means['full'])):+.1f}"
+            )
+            lines.append(
+                f"| **mean** | {side} | | {np.mean(means[side]):.3f} | {against} | | {np.mean(shares[side]):.2f} | |"
+            )
     return "\n".join(lines)
 
 
 def write(text):
     """Replaces the section between its markers in docs/benchmarks.md, or appends it."""
-    begin, end = "<!-- measure_finetuning -->", "<!-- /measure_finetuning -->"
+    begin, end = "<!-- measure_finetuning: begin -->", "<!-- measure_finetuning: end -->"
     old = BENCHMARKS.read_text() if BENCHMARKS.is_file() else "# Benchmarks\n"
     section = f"{begin}\n{text}\n{end}"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
-    BENCHMARKS.parent.mkdir(exist_ok=True)
-    BENCHMARKS.write_text(new)
+    with whole(BENCHMARKS) as draft:
+        draft.write_text(new)
 
 
 def main():
@@ -248,13 +384,13 @@ def main():
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12, help="full epochs of the two peers")
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3])
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--policy", nargs="*", default=[], metavar="DATA=POLICY", help="default: flat_sheet")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    given.policy = dict(entry.split("=") for entry in given.policy)
+    if unknown := [folder.name for folder in given.data if folder.name not in JOBS]:
+        parser.error(f"expected folders named {', '.join(JOBS)}, got {', '.join(unknown)}")
     torch.set_num_threads(given.threads)
     for seed in range(given.seeds):
         for folder in given.data:
@@ -262,7 +398,8 @@ def main():
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "lightning"))
     text = (
         f"## Fine-tuning\n\n{platform.machine()}, {os.cpu_count()} cores, {given.threads} thread; {packages}; {date.today()}. "
-        f"Input {given.size} px, peers {given.epochs} epochs at the better of {given.rates}.\n\n"
+        f"Peers: {given.epochs} epochs at the best of {given.rates} on val. `mobilenetv2_035`, input "
+        f"{', '.join(f'{name} {job.side} px' for name, job in JOBS.items())}.\n\n"
         f"{table(read_results(given.results))}"
     )
     print(text)

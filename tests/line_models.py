@@ -131,6 +131,46 @@ def table_model(rows: dict[str, Any], card: ModelCard | None = None) -> bytes:
     return finished(nodes, tensors, outputs, card, golden=False)
 
 
+def looping_model(turns: NDArray[np.int64], *, golden: Golden | None = None) -> bytes:
+    """A sealed file whose graph goes round turns[i] times, of 256, on a frame whose first red value is i; severity 0."""
+    body = helper.make_graph(
+        [node("Identity", ["go"], "go.on"), node("Add", ["total", "total.one"], "total.next")],
+        "body",
+        [info("turn", INT, []), info("go", TensorProto.BOOL, []), info("total", INT, [])],
+        [info("go.on", TensorProto.BOOL, []), info("total.next", INT, [])],
+        [constant("total.one", np.int64(1))],
+    )
+    kinds = len(a_card().classes)
+    tensors = [
+        constant("first", np.zeros(3, np.int64)),
+        constant("second", np.ones(3, np.int64)),
+        constant("axes", np.array([1, 2, 3])),
+        constant("flat", np.array([-1])),
+        constant("turns", np.asarray(turns, np.int64)),
+        constant("yes", np.bool_(True)),
+        constant("start", np.int64(0)),
+        constant("nothing", np.int64(0)),
+        constant("sure", np.eye(kinds, dtype=np.float32)[:1]),
+        constant("last", np.array([kinds])),
+    ]
+    nodes = [
+        node("Slice", ["frames", "first", "second", "axes"], "corner"),
+        node("Cast", ["corner"], "wide", to=INT),
+        node("Reshape", ["wide", "flat"], "row"),
+        node("Gather", ["turns", "row"], "asked", axis=0),
+        node("ReduceMax", ["asked"], "most", keepdims=0),
+        node("Loop", ["most", "yes", "start"], "total.end", body=body),
+        node("Mul", ["total.end", "nothing"], "zero"),  # so that the loop is not left out as useless
+        node("Mul", ["row", "zero"], "zeros"),
+        node("Cast", ["zeros"], "severity", to=FLOAT),
+        node("Shape", ["row"], "n"),
+        node("Concat", ["n", "last"], "many", axis=0),
+        node("Expand", ["sure", "many"], "kinds"),
+    ]
+    outputs = [info("severity", FLOAT, ["n"]), info("kinds", FLOAT, ["n", kinds])]
+    return finished(nodes, tensors, outputs, a_card(golden=golden), golden=False)
+
+
 def level(value: int, shape: tuple[int, int] = (2, 2)) -> NDArray[np.uint8]:
     """A frame for `table_model`: it asks for row `value`."""
     return np.full((*shape, 3), value, np.uint8)
@@ -142,15 +182,16 @@ def finished(
     """The sealed file: adds the decision unless it is there, the golden answers and the card."""
     if all(output.name != "decision" for output in outputs):
         nodes += [
-            node("Less", ["severity", "review_from"], "passes"),
+            node("Less", ["severity", "bands.review_from"], "passes"),
             node("Not", ["passes"], "held"),
-            node("GreaterOrEqual", ["severity", "reject_from"], "rejected"),
+            node("GreaterOrEqual", ["severity", "bands.reject_from"], "rejected"),
             node("Cast", ["held"], "held.count", to=INT),
             node("Cast", ["rejected"], "rejected.count", to=INT),
             node("Add", ["held.count", "rejected.count"], "decision"),
         ]
         tensors += [
-            constant(edge, np.float32(getattr(card.bands, edge))) for edge in ("review_from", "reject_from")
+            constant(f"bands.{edge}", np.float32(getattr(card.bands, edge)))
+            for edge in ("review_from", "reject_from")
         ]
         outputs.append(info("decision", INT, ["n"]))
     frames = info("frames", TensorProto.UINT8, ["n", "height", "width", 3])

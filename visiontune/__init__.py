@@ -9,6 +9,7 @@
 The lab, which makes such models, has its own door: `import visiontune.tune`.
 """
 
+from visiontune.runtime.adjust import set_bands
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import (
@@ -19,6 +20,8 @@ from visiontune.runtime.errors import (
     CalibrationRefused,
     ExportRefused,
     MissingExtra,
+    Overrun,
+    TooSlow,
     VisiontuneError,
 )
 from visiontune.runtime.inspector import Inspector
@@ -36,8 +39,11 @@ __all__ = [
     "Inspector",
     "MissingExtra",
     "ModelCard",
+    "Overrun",
     "Region",
+    "TooSlow",
     "Verdict",
     "VisiontuneError",
     "__version__",
+    "set_bands",
 ]

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from visiontune.commands import audit, card, copy, demo, inspect, measure, verify
+from visiontune.commands import audit, card, copy, demo, doctor, inspect, measure, verify
 from visiontune.commands.parser import FAILED, WRONG_USE, Parser, Run
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.version import __version__
@@ -18,6 +18,7 @@ COMMANDS = (
     measure,
     card,
     verify,
+    doctor,
     copy,
     demo,
 )  # in the order of the help; a new one is a file in commands/ and a name here

@@ -2,9 +2,13 @@
 
 import json
 
-from tests.line_models import a_card
-from visiontune import ModelCard
-from visiontune.runtime.card import describe
+import pytest
+
+from tests.line_models import a_card, line_model
+from visiontune import Bands, ModelCard
+from visiontune.runtime.adjust import BACK, GONE
+from visiontune.runtime.describe import describe
+from visiontune.runtime.model import load_card
 
 
 def test_for_people(visiontune, model):
@@ -23,3 +27,54 @@ def test_a_damaged_model(visiontune, model, tmp_path):
     found = visiontune("card", path)
     assert (found.status, found.out) == (2, "")
     assert found.err.count("\n") == 1 and "model.onnx" in found.err
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A model of my own to change."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(line_model(a_card(bands=Bands(0.3, 0.7, {"confidence": 0.95}))))
+    return path
+
+
+def test_bands_are_set_and_the_loss_is_told(visiontune, mine):
+    found = visiontune("card", mine, "--set-bands", "0.25", "never", "--note", "J. Doe: trial")
+    assert found.status == 0 and GONE in found.err and found.err.count("\n") == 1
+    assert "review from severity 0.25, never reject" in found.out and "(J. Doe: trial)" in found.out
+    assert load_card(mine).bands == Bands(0.25, 2.0)
+    assert visiontune("verify", mine).status == 0
+
+
+def test_the_certified_bands_come_back(visiontune, mine):
+    visiontune("card", mine, "--set-bands", "0.1", "0.2")
+    found = visiontune("card", mine, "--restore-bands", "--json")
+    assert BACK in found.err
+    card = ModelCard.from_dict(json.loads(found.out))
+    assert card.bands == Bands(0.3, 0.7, {"confidence": 0.95}) and len(card.history) == 2
+    again = visiontune("card", mine, "--restore-bands")
+    assert again.status == 0 and "already so" in again.err
+
+
+def test_without_evidence_nothing_can_be_restored(visiontune, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(line_model(a_card(bands=Bands(0.3, 0.7))))
+    found = visiontune("card", path, "--restore-bands")
+    assert found.status == 2 and "none" in found.err and "calibrate" in found.err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--set-bands", "0.5", "0.4"),
+        ("--set-bands", "0.5"),
+        ("--set-bands", "low", "high"),
+        ("--set-bands", "nan", "0.4"),
+        ("--set-bands", "0.1", "0.2", "--restore-bands"),
+        ("--note", "only a note"),
+    ],
+)
+def test_wrong_use_changes_nothing(visiontune, mine, wrong):
+    before = mine.read_bytes()
+    found = visiontune("card", mine, *wrong)
+    assert found.status == 2 and found.err.count("\n") == 1
+    assert mine.read_bytes() == before

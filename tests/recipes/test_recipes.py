@@ -47,11 +47,12 @@ def test_it_cooks_to_a_model_a_report_and_a_run(path, data, tmp_path, capsys):
     recipe = loaded(path)
     out = tmp_path / "run"
     settings = [word for setting in SMALL for word in ("--set", setting)]
-    recipe.main(recipe.recipe, recipe.cook, [str(data), "--out", str(out), *settings])
+    recipe.main(recipe.recipe, recipe.cook, [str(data), "--out", str(out), *settings, "--learning-curve"])
     assert {"model.onnx", "report.html", "run.json", "checkpoints"} <= {item.name for item in out.iterdir()}
     assert not list(out.glob("**/*.tmp"))
     stored = json.loads((out / "run.json").read_text())
     assert stored["metrics"]["proof"]["flips"] == 0
+    assert stored["metrics"]["learning_curve"]["balanced"]["says"] in (out / "report.html").read_text("utf-8")
     verdict = Inspector(out / "model.onnx")(next((data / "images").iterdir()))
     assert verdict.decision in ("pass", "review", "reject")
     capsys.readouterr()

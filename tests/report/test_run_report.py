@@ -34,7 +34,7 @@ def test_stages_say_what_trained_from_when_and_how_fast(cooked):
     total = sum(parameter.numel() for parameter in cooked.net.parameters())
     assert sum(stage["parameters"] for stage in stages) == total
     assert [stage["opened"] for stage in stages[-4:]] == [None, 2, 1, 0]
-    assert stages[-1]["lr"] == cooked.recipe.lr
+    assert stages[-1]["lr"] == cooked.rates.head
     assert stages[-2]["lr"] < stages[-1]["lr"]
 
 

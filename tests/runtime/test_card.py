@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.line_models import a_card
 from visiontune import BadModel, Bands, ModelCard
-from visiontune.runtime.card import InputSpec, Proof, describe
+from visiontune.runtime.card import InputSpec, Proof
+from visiontune.runtime.describe import describe
 from visiontune.runtime.golden import Golden
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -23,6 +24,19 @@ json_values = st.recursive(
     max_leaves=10,
 )
 objects = st.dictionaries(texts, json_values, max_size=4)
+
+PROOF = Proof(
+    frames=2, max_severity_difference=1e-7, flips=1, worst="ab", sha256=("cd", "ab"), severity=(0.5, 1.0)
+)
+CHANGE = {
+    "what": "bands",
+    "when": "2026-01-31T12:00:00+00:00",
+    "by": "visiontune 0.1.0",
+    "note": None,
+    "from": {"review_from": 0.1, "reject_from": 0.2, "evidence": {"confidence": 0.95}},
+    "to": {"review_from": 0.3, "reject_from": 2.0, "evidence": None},
+    "evidence": "gone",
+}
 
 
 @st.composite
@@ -57,9 +71,12 @@ def cards(draw):
         recipe=draw(objects),
         versions=draw(objects),
         data={**a_card().data, **draw(st.just({}) | st.just({"val_from": "test"}))},
-        proof=draw(st.none() | st.just(Proof(frames=3, max_severity_difference=1.5e-7, flips=0))),
+        proof=draw(
+            st.none() | st.just(Proof(frames=3, max_severity_difference=1.5e-7, flips=0)) | st.just(PROOF)
+        ),
         golden=draw(st.none() | st.just(golden)),
-        history=draw(st.lists(json_values, max_size=3)),
+        probes=draw(st.lists(st.just(golden), max_size=2)),
+        history=draw(st.lists(json_values | st.just(CHANGE), max_size=3)),
     )
 
 
@@ -87,7 +104,8 @@ def test_cannot_be_changed():
         a_card().name = "other"  # type: ignore[misc]
 
 
-FIELDS = tuple(a_card().as_dict())
+SINCE = ("probes",)  # not in the first cards
+FIELDS = tuple(name for name in a_card().as_dict() if name not in SINCE)
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -169,6 +187,39 @@ def test_values_that_cannot_be_are_refused(changes, said):
         replace(a_card(), **changes)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": ("ab",)},
+        {"severity": (0.5,)},
+        {"worst": "zz"},
+        {"worst": None},
+        {"sha256": (), "severity": ()},
+        {"sha256": (1, 2)},
+        {"severity": (0.5, "high")},
+    ],
+)
+def test_a_proof_that_does_not_fit_itself_is_refused(changes):
+    with pytest.raises(BadModel, match=r"card\.proof"):
+        replace(PROOF, **changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {name: value for name, value in CHANGE.items() if name != "when"},
+        {**CHANGE, "mood": "good"},
+        {**CHANGE, "note": ""},
+        {**CHANGE, "by": None},
+        {**CHANGE, "to": {"review_from": 0.3, "reject_from": 0.2, "evidence": None}},
+        {**CHANGE, "from": None},
+    ],
+)
+def test_a_change_of_the_bands_has_all_its_fields(change):
+    with pytest.raises(BadModel, match=r"card\.history|bands"):
+        replace(a_card(), history=(change,))
+
+
 @pytest.mark.parametrize("roi", [(0, 0, 1), (0, 0, 0, 1), (0.5, 0, 0.4, 1), (-0.1, 0, 1, 1), (0, 0, 1, 1.1)])
 def test_a_region_outside_the_frame_is_refused(roi):
     with pytest.raises(BadModel, match="roi"):
@@ -187,6 +238,19 @@ def test_a_card_from_before_windows_has_none():
     found = a_card().as_dict()
     assert found["input"].pop("window") is None
     assert ModelCard.from_dict(found) == a_card()
+
+
+def test_a_card_from_before_hashes_and_probes_is_read():
+    found = a_whole_card().as_dict()
+    for place, names in (
+        (found, ("probes",)),
+        (found["golden"], ("sha256",)),
+        (found["proof"], ("worst", "sha256", "severity")),
+    ):
+        for name in names:
+            del place[name]
+    card = ModelCard.from_dict(found)
+    assert (card.probes, card.golden.sha256, card.proof.sha256, card.proof.worst) == ((), (), (), None)
 
 
 def test_description_speaks_of_the_window_where_there_is_one():
@@ -213,6 +277,13 @@ def test_description_speaks_of_the_decision():
     assert "certified 0.01235" in text
     assert "train" in text and "good 7, crack 2" in text
     assert max(map(len, text.splitlines())) < 140
+
+
+def test_description_speaks_of_changes():
+    text = describe(replace(a_card(), history=(CHANGE, {"what": "painted", "colour": "blue"}), proof=PROOF))
+    assert "bands 0.1 / 0.2 became 0.3 / 2; gone" in text and "what painted, colour blue" in text
+    assert "at most 1 decisions flip with the bands of today" in text
+    assert "1 decisions flipped" in describe(replace(a_card(), proof=PROOF))
 
 
 def test_description_cuts_what_is_long():

@@ -135,3 +135,35 @@ def test_a_whole_run_through_the_command_line(cooked_by, parts_folder, tmp_path,
     assert cooked_by(cook, *words) == 2
     assert "already holds a run" in capsys.readouterr().err
     assert (out / "model.onnx").read_bytes() == before
+
+
+def test_the_learning_curve_needs_the_run_and_says_how_to_come_by_it(cooked_by, capsys):
+    cook = Cook()
+    assert cooked_by(cook, "parts", "--out", "runs/first", "--learning-curve") == 2
+    said = capsys.readouterr().err
+    assert "return run" in said and "--resume" in said and said.count("\n") == 1
+
+
+def test_the_learning_curve_is_added_to_run_and_report(cooked_by, parts_folder, tmp_path, capsys):
+    def forgetful(recipe, data, out, resume=False):
+        run = finetune(recipe, read(data), out=out, resume=resume)
+        run.calibrate(escapes=0.5, overkill=0.5, confidence=0.5)
+        run.report()
+        return None
+
+    def cook(*words):
+        made.append(finetune(words[0], read(words[1]), out=words[2], resume=words[3]))
+        return made[-1]
+
+    made = []
+    out = tmp_path / "run"
+    words = [parts_folder, "--out", out, "--set", "epochs=1", "--learning-curve"]
+    assert cooked_by(forgetful, *words) == 2
+    assert "learning_curve" not in json.loads((out / "run.json").read_text())["metrics"]
+    # what the message says to do
+    capsys.readouterr()
+    assert cooked_by(cook, *words, "--resume") == 0
+    stored = json.loads((out / "run.json").read_text())["metrics"]["learning_curve"]
+    assert stored["balanced"]["says"] in " ".join(capsys.readouterr().err.split())
+    assert stored["balanced"]["says"] in (out / "report.html").read_text("utf-8")
+    assert len(made) == 1

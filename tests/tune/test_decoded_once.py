@@ -13,7 +13,6 @@ from visiontune.data import frames as making
 from visiontune.data.read import read
 from visiontune.runtime.frame import decode
 from visiontune.tune import finetune
-from visiontune.tune.checkpoints import AtomicCheckpoints, EveryEpoch
 
 
 @pytest.fixture
@@ -86,10 +85,7 @@ def test_a_run_taken_up_again_decodes_none(tmp_path, parts_folder, short, consol
 
     folder = tmp_path / "run"
     with pytest.raises(Cut):
-        finetune(
-            short, read(parts_folder), out=folder, console=console,
-            callbacks=[EveryEpoch(folder / "checkpoints"), Scissors()], plugins=[AtomicCheckpoints()],
-        )  # fmt: skip
+        finetune(short, read(parts_folder), out=folder, console=console, callbacks=[Scissors()])
     assert decodes and (folder / "store").is_dir()
     decodes.clear()
     finetune(replace(short, store_gb=1), read(parts_folder), out=folder, resume=True, console=console)

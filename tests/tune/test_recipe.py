@@ -2,6 +2,7 @@
 
 import json
 
+import lightning
 import pytest
 
 from visiontune.runtime.errors import BadRecipe
@@ -95,3 +96,38 @@ def test_a_recipe_is_json_able_and_says_everything():
     assert plain["head"] == {"type": "Classify", "smoothing": 0.1, "dropout": 0.0, "adjust": "auto"}
     assert plain["policy"]["name"] == "xray"
     assert set(plain) == set(RECIPE.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("text", ["precision=bf16-true", "accumulate=0", "accumulate=1.5"])
+def test_precision_and_accumulation_are_checked_at_birth(tiny_recipe, text):
+    with pytest.raises(BadRecipe, match=text.partition("=")[0]):
+        changed(tiny_recipe, [text])
+
+
+def test_precision_and_accumulation_of_a_recipe_reach_training(tiny_recipe, parts_folder, tmp_path):
+    import io
+
+    from rich.console import Console
+
+    from visiontune.tune import finetune, read
+    from visiontune.tune.learner import Learner
+
+    seen = {}
+
+    class Look(lightning.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            assert isinstance(pl_module, Learner)
+            seen.update(
+                precision=trainer.precision, steps=trainer.global_step, batches=trainer.num_training_batches
+            )
+
+    recipe = changed(tiny_recipe, ["epochs=1", "precision=bf16-mixed", "accumulate=2"])
+    finetune(
+        recipe,
+        read(parts_folder),
+        out=tmp_path / "run",
+        callbacks=[Look()],
+        console=Console(file=io.StringIO()),
+    )
+    assert seen["precision"] == "bf16-mixed"
+    assert seen["steps"] == -(-seen["batches"] // 2) < seen["batches"]

@@ -7,7 +7,7 @@ import timm
 import torch
 
 from visiontune.heads import Classify, Labels
-from visiontune.tune.learner import fingerprint
+from visiontune.tune.frozen import fingerprint
 from visiontune.tune.net import Net
 from visiontune.tune.stages import own_size, stages, traced
 

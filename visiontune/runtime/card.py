@@ -53,17 +53,40 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the export compared, network against file: frames, largest severity difference, flipped decisions."""
+    """What the export compared on real pictures, network against file.
+
+    frames                   how many pictures
+    max_severity_difference  the largest; flips: how many decisions differed
+    worst                    the picture of the largest difference, as in sha256; None in older cards
+    sha256, severity         of each picture: the first 16 hex digits of its file's sha256, and what the file answered
+                             at export; so the proof can be repeated wherever the pictures are. Empty in older cards
+    """
 
     frames: int
     max_severity_difference: float
     flips: int
+    worst: str | None = None
+    sha256: tuple[str, ...] = ()
+    severity: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("frames", "flips"):
             _set(self, name, check.whole(getattr(self, name), f"card.proof.{name}", least=0))
         difference = check.real(self.max_severity_difference, "card.proof.max_severity_difference")
         _set(self, "max_severity_difference", difference)
+        found = check.items(self.sha256, "card.proof.sha256")
+        _set(self, "sha256", tuple(check.text(one, "card.proof.sha256") for one in found))
+        _set(self, "severity", check.reals(self.severity, "card.proof.severity", count=len(found)))
+        if found and (len(found) != self.frames or self.worst not in self.sha256):
+            check.refuse(
+                "card.proof.sha256", f"one for each of {self.frames} frames, worst among them", found
+            )
+        if not found and self.worst is not None:
+            check.refuse("card.proof.worst", "null, for no frame has a hash", self.worst)
+
+    def summary(self) -> dict[str, float]:
+        """Without the frames one by one."""
+        return {name: getattr(self, name) for name in ("frames", "max_severity_difference", "flips")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +104,9 @@ class ModelCard:
                  else the lab notes
     versions     of the packages that made it
     proof        None if the export compared nothing
-    golden       None if the model cannot test itself
-    history      one entry per epoch
+    golden       painted frames that every opening replays; None if the model cannot test itself
+    probes       more of them, of odd sizes, that `visiontune verify` replays
+    history      what was changed in the file since it was exported, an entry a change; see runtime.adjust
     schema       version of this layout
     """
 
@@ -100,6 +124,7 @@ class ModelCard:
     versions: Mapping[str, Any]
     proof: Proof | None = None
     golden: Golden | None = None
+    probes: tuple[Golden, ...] = field(default=())
     history: tuple[Any, ...] = field(default=())
     schema: int = SCHEMA
 
@@ -133,10 +158,17 @@ class ModelCard:
             _set(self, name, check.plain_object(getattr(self, name), f"card.{name}"))
         _check_data(self.data)
         _set(self, "history", tuple(check.plain(check.items(self.history, "card.history"), "card.history")))
-        if self.golden is not None and any(len(row) != len(self.classes) for row in self.golden.kinds):
-            raise BadModel(
-                f"card.golden.kinds: expected {len(self.classes)} values a frame; export the model again"
-            )
+        for entry in self.history:
+            _check_change(entry)
+        _set(self, "probes", tuple(check.items(self.probes, "card.probes")))
+        for probe in self.probes:
+            if not isinstance(probe, Golden):
+                check.refuse("card.probes", "their own type", probe)
+        for golden in (*([self.golden] if self.golden else []), *self.probes):
+            if any(len(row) != len(self.classes) for row in golden.kinds):
+                raise BadModel(
+                    f"card.golden.kinds: expected {len(self.classes)} values a frame; export the model again"
+                )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, the fields in their order with `schema` first."""
@@ -154,16 +186,18 @@ class ModelCard:
             raise BadModel(
                 f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
             )
-        values = dict(check.keys(found, _names(cls), "card"))
-        given = values["input"]
-        if isinstance(given, Mapping):
-            given = {"window": None, **given}  # a card that says nothing of a window has none
+        values = dict(check.keys(_since(found, probes=[]), _names(cls), "card"))
+        given = _since(values["input"], window=None)
         values["input"] = InputSpec(**check.keys(given, _names(InputSpec), "card.input"))
         values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
         if values["proof"] is not None:
-            values["proof"] = Proof(**check.keys(values["proof"], _names(Proof), "card.proof"))
+            given = _since(values["proof"], worst=None, sha256=[], severity=[])
+            values["proof"] = Proof(**check.keys(given, _names(Proof), "card.proof"))
         if values["golden"] is not None:
-            values["golden"] = Golden(**check.keys(values["golden"], _names(Golden), "card.golden"))
+            values["golden"] = _golden(values["golden"], "card.golden")
+        values["probes"] = tuple(
+            _golden(probe, "card.probes") for probe in check.items(values["probes"], "card.probes")
+        )
         return cls(**values)
 
     @classmethod
@@ -174,67 +208,6 @@ class ModelCard:
         except (ValueError, RecursionError) as error:
             raise BadModel(f"card: expected JSON, found {one_line(error)}; export the model again") from error
         return cls.from_dict(found)
-
-
-def describe(card: ModelCard) -> str:
-    """The card for people: a heading and a text on each line. Long values are cut; the JSON has all."""
-    bands, data, (height, width) = card.bands, card.data, card.input.size
-    roi = "whole frame" if card.input.roi is None else "region " + _shown(card.input.roi)
-    deep = (
-        "" if card.input.window is None else "; 16-bit grey {}..{} read as 0..255".format(*card.input.window)
-    )
-    sure = f"{card.golden.frames} painted frames" if card.golden else "none"
-    rows = [
-        ("model", f"{card.name} ({card.task})"),
-        ("made", f"{card.created} by {card.made_by}"),
-        ("classes", ", ".join(card.classes)),
-        ("good class", card.good or "none: it sorts"),
-        ("input", f"RGB uint8 frames of any size{deep}; {roi}; resized to {height} x {width} (h x w)"),
-        (
-            "decision",
-            f"{_band('review', bands.review_from)}, {_band('reject', bands.reject_from)}, else pass",
-        ),
-        *_section("evidence", bands.evidence or {"none": "the bands were set by hand"}),
-        ("temperature", _shown(card.temperature)),
-        ("data", f"{data['layout']}; digest {data['digest'][:12]}…; split seed {data['split_seed']}"),
-        *((f"  {name}", _shown(counts)) for name, counts in data["counts"].items()),
-        *_section("recipe", card.recipe),
-        ("versions", _shown(card.versions)),
-        ("proof", _proof(card.proof)),
-        ("self-test", sure),
-    ]
-    wide = max(len(heading) for heading, _ in rows)
-    return "\n".join(f"{heading:<{wide}}  {text}".rstrip() for heading, text in rows)
-
-
-def _section(heading: str, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(heading, ""), *((f"  {name}", _shown(value)) for name, value in entries.items())]
-
-
-def _shown(value: Any, limit: int = 100) -> str:
-    """One JSON value as people write it."""
-    if isinstance(value, float):
-        text = f"{value:.4g}"
-    elif isinstance(value, Mapping):
-        text = ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        text = ", ".join(_shown(item) for item in value)
-    else:
-        text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _band(decision: str, threshold: float) -> str:
-    return f"never {decision}" if threshold > 1 else f"{decision} from severity {threshold:.4g}"
-
-
-def _proof(proof: Proof | None) -> str:
-    if proof is None:
-        return "none: the export compared nothing"
-    return (
-        f"{proof.frames} frames compared at export: {proof.flips} decisions flipped, "
-        f"severity within {proof.max_severity_difference:.2g}"
-    )
 
 
 def _check_time(created: str) -> None:
@@ -260,6 +233,28 @@ def _check_data(data: Mapping[str, Any]) -> None:
     for split, counts in check.plain_object(data["counts"], "card.data.counts").items():
         for name, count in check.plain_object(counts, f"card.data.counts.{split}").items():
             check.whole(count, f"card.data.counts.{split}.{name}", least=0)
+
+
+def _check_change(entry: object) -> None:
+    """A change of the bands has its fields; entries of other kinds may hold anything."""
+    if isinstance(entry, Mapping) and entry.get("what") == "bands":
+        where = "card.history"
+        change = check.keys(entry, ("what", "when", "by", "note", "from", "to", "evidence"), where)
+        for name in ("when", "by", "evidence"):
+            check.text(change[name], f"{where}.{name}")
+        if change["note"] is not None:
+            check.text(change["note"], f"{where}.note")
+        for side in ("from", "to"):
+            Bands(**check.keys(change[side], _names(Bands), f"{where}.{side}"))
+
+
+def _since(found: object, **defaults: Any) -> object:
+    """The object with what cards did not state before visiontune learnt to write it."""
+    return {**defaults, **found} if isinstance(found, Mapping) else found
+
+
+def _golden(found: object, where: str) -> Golden:
+    return Golden(**check.keys(_since(found, sha256=[]), _names(Golden), where))
 
 
 def _names(kind: type[Any]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 VisiontuneError
 ├── BadFrame            a picture that cannot be judged: unreadable, empty, of another dtype, too large
+│   ├── TooSlow         a picture that was not judged within the budget of time
+│   └── Overrun         a picture that came while as many waited as may
 ├── BadModel            a model file or card that must not be used: damaged, not ours, of another version
 ├── BadData             a dataset that cannot be read, split or measured
 ├── BadRecipe           a recipe with a value that cannot work
@@ -19,6 +21,14 @@ class VisiontuneError(Exception):
 
 class BadFrame(VisiontuneError):
     """A picture that cannot be judged."""
+
+
+class TooSlow(BadFrame):
+    """A picture that was not judged within the budget of time; like any BadFrame it must not pass."""
+
+
+class Overrun(BadFrame):
+    """A picture that a stream refused because too many wait for their verdict; like any BadFrame it must not pass."""
 
 
 class BadModel(VisiontuneError):

@@ -17,6 +17,9 @@ grain      a = 1 + random(7), b = 1 + random(7); every channel v becomes v * 3 /
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +29,9 @@ from visiontune.runtime import fields as check
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
 
+HEX = re.compile("[0-9a-f]{64}")
 LATTICE = 9
+MOST_PIXELS = 2_000_000  # of a painted frame that tries a resize: painting one takes a tenth of a second
 MASK = 0xFFFFFFFF
 TOLERANCE = 1e-4  # engines of the same precision differ by 1e-6, those that change decisions by 1e-3 and more
 
@@ -38,6 +43,8 @@ class Golden:
     size       (h, w) of the frames in pixels, larger than the model's input so that the resize is tested too
     severity   one per frame; kinds one row per frame; decision one per frame, index into DECISIONS
     tolerance  largest allowed difference of severity and kinds
+    sha256     of each frame's bytes, 64 hex digits, so that a painter in another language can test itself; empty in
+               cards from before there were any
 
     Raises BadModel when a value is of another type or the lists are not one entry per frame.
     """
@@ -49,6 +56,7 @@ class Golden:
     kinds: tuple[tuple[float, ...], ...]
     decision: tuple[int, ...]
     tolerance: float = TOLERANCE
+    sha256: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where, n = "card.golden", check.whole(self.frames, "card.golden.frames", least=1)
@@ -58,7 +66,14 @@ class Golden:
         )
         if not set(decisions) <= set(range(len(DECISIONS))):
             check.refuse(f"{where}.decision", "indices 0, 1 or 2", decisions)
+        hashes = tuple(check.items(self.sha256, f"{where}.sha256"))
+        if not all(isinstance(text, str) and HEX.fullmatch(text) for text in hashes) or len(hashes) not in (
+            0,
+            n,
+        ):
+            check.refuse(f"{where}.sha256", f"64 hex digits for each of {n} frames", self.sha256)
         checked = {
+            "sha256": hashes,
             "seed": check.whole(self.seed, f"{where}.seed", least=0),
             "frames": n,
             "size": check.size(self.size, f"{where}.size"),
@@ -73,6 +88,14 @@ class Golden:
     def paint(self) -> NDArray[np.uint8]:
         """The frames, uint8 (N, H, W, 3)."""
         return golden_frames(self.seed, self.frames, self.size)
+
+    def misprints(self, frames: NDArray[np.uint8]) -> int:
+        """How many of the painted frames (N, H, W, 3) are not the very pixels that were painted at export."""
+        return (
+            sum(one != two for one, two in zip(hashes(frames), self.sha256, strict=True))
+            if self.sha256
+            else 0
+        )
 
     def difference(self, severity: ArrayLike, kinds: ArrayLike) -> float:
         """Largest difference from the expected severity (N,) and kinds (N, C); inf for NaN or another shape."""
@@ -99,6 +122,38 @@ class Golden:
         return int(((given != expected) & ~tied).sum())
 
 
+def frame_sizes(
+    size: tuple[int, int], roi: tuple[float, float, float, float] | None, *, most: int = MOST_PIXELS
+) -> list[tuple[int, int]]:
+    """Sizes (H, W) of painted frames that try a model's resize, the general case first: down, none, up, odd mixes of them.
+
+    size  (h, w) of the model's input in pixels
+    roi   the region of interest: what it cuts out has the intended size
+    most  pixels of a frame; where the region is so small that more were needed the frame stays at that
+    """
+    x0, y0, x1, y1 = roi or (0.0, 0.0, 1.0, 1.0)
+    h, w = size
+    regions = [
+        (h * 3 // 2 + 1, w * 2 + 1),
+        (h, w),
+        (h * 2 // 3 + 1, w // 2 + 1),
+        (h * 3 + 2, w + 3),
+        (h - 1, w * 4 + 3),
+    ]
+    return [_scaled(max(1, high) / (y1 - y0), wide / (x1 - x0), most) for high, wide in regions]
+
+
+def _scaled(height: float, width: float, most: int) -> tuple[int, int]:
+    """These sides, rounded up, or both shrunk alike so that they hold `most` pixels."""
+    shrink = max(1.0, math.sqrt(height * width / most))
+    return math.ceil(height / shrink - 1e-9), math.ceil(width / shrink - 1e-9)
+
+
+def hashes(frames: NDArray[np.uint8]) -> tuple[str, ...]:
+    """The sha256, 64 hex digits, of each frame's bytes: row by row, pixel by pixel, R, G, B."""
+    return tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
+
+
 def golden_frames(seed: int, frames: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The painted frames, uint8 (frames, H, W, 3), RGB; `size` is (H, W) in pixels, `seed` 0..2^32-1."""
     return np.stack([_paint(seed, index, *size) for index in range(frames)])
@@ -116,20 +171,22 @@ def _paint(seed: int, index: int, height: int, width: int) -> NDArray[np.uint8]:
         patch = frame[y0 : y0 + h, x0 : x0 + w, channel]
         patch[:] = 255 - patch
     a, b = 1 + draw(7), 1 + draw(7)
-    grain = (a * x + b * y) % 8 * 8
-    return (frame * 3 // 4 + grain[:, :, np.newaxis]).astype(np.uint8)
+    grain = ((a * x + b * y) % 8 * 8).astype(np.uint8)
+    # v - ceil(v / 4) is v * 3 / 4 rounded down. numpy 1 and 2 do not agree on the type of a sum of two types: it is said.
+    frame -= ((frame.astype(np.uint16) + 3) // 4).astype(np.uint8)
+    frame += grain[:, :, np.newaxis]
+    return frame
 
 
-def _blobs(lattice: NDArray[np.int64], height: int, width: int) -> NDArray[np.int64]:
-    """The lattice (9, 9, 3) blended to (H, W, 3) by integer bilinear weights."""
+def _blobs(lattice: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
+    """The lattice (9, 9, 3) blended to (H, W, 3) by integer bilinear weights, row by row to save memory."""
     i, f = _steps(height)
-    j, g = _steps(width)
-    f, g = f[:, np.newaxis, np.newaxis], g[np.newaxis, :, np.newaxis]
-    upper, lower = lattice[i], lattice[i + 1]
-    top = (256 - g) * upper[:, j] + g * upper[:, j + 1]
-    bottom = (256 - g) * lower[:, j] + g * lower[:, j + 1]
-    blended: NDArray[np.int64] = ((256 - f) * top + f * bottom) // 65536
-    return blended
+    j, g = (side[:, np.newaxis] for side in _steps(width))
+    across = (256 - g) * lattice[:, j[:, 0]] + g * lattice[:, j[:, 0] + 1]
+    frame = np.empty((height, width, 3), np.uint8)
+    for y in range(height):
+        frame[y] = ((256 - f[y]) * across[i[y]] + f[y] * across[i[y] + 1]) // 65536
+    return frame
 
 
 def _steps(pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

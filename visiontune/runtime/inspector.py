@@ -13,8 +13,9 @@ from onnxruntime import RunOptions
 
 from visiontune.runtime import seal
 from visiontune.runtime.answers import DECISIONS, INPUT
+from visiontune.runtime.budget import run_within
 from visiontune.runtime.card import ModelCard
-from visiontune.runtime.errors import BadFrame, BadModel, one_line
+from visiontune.runtime.errors import BadFrame, BadModel, TooSlow, one_line
 from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, Window, decode
 from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
 from visiontune.runtime.regions import HIGH, regions, roi_pixels
@@ -34,13 +35,24 @@ class Inspector:
     threads    used inside one call; leave it at 1 and give each camera its own Python thread on one shared
                Inspector
     providers  onnxruntime's execution providers; CPU if None
+    budget_ms  milliseconds that the graph may take for one frame, a batch so many times as much; then it is ended and
+               the frame raises TooSlow. None is no limit, and costs nothing
 
     Before the first verdict the file's seal, card and outputs are checked and the model must answer its
-    golden frames as it did at export. Raises BadModel, in one line, when any of that fails; ValueError for
-    threads < 1.
+    golden frames, within a minute, as it did at export. Raises BadModel, in one line, when any of that fails;
+    ValueError for threads < 1 or a budget that is no positive number.
     """
 
-    def __init__(self, model: Model, *, threads: int = 1, providers: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        threads: int = 1,
+        providers: Sequence[str] | None = None,
+        budget_ms: float | None = None,
+    ) -> None:
+        if budget_ms is not None and not 0 < budget_ms < math.inf:
+            raise ValueError(f"budget_ms: expected a number > 0, found {budget_ms!r}")
         try:
             data = read_model(model)
             seal.check(data)
@@ -50,9 +62,8 @@ class Inspector:
             self_test(self._session, self._card)
         except BadModel as error:
             raise BadModel(f"{named(model)}: {error}") from error
-        self._run = self._session.run
-        self._frugal = RunOptions()
-        self._frugal.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._run = self._session.run if budget_ms is None else self._run_within
+        self._budget_s = 0.0 if budget_ms is None else budget_ms / 1000
         self._classes = self._card.classes
         self._window = self._card.input.window
         # In float32, as the graph compares; kept as floats because those compare faster.
@@ -70,7 +81,8 @@ class Inspector:
 
         16-bit grey, file or array, is read through the card's window, as it was in training.
 
-        Raises BadFrame when the frame cannot be judged. Whoever catches it must not let the part pass.
+        Raises BadFrame when the frame cannot be judged, TooSlow (a BadFrame) when that took longer than the budget.
+        Whoever catches it must not let the part pass.
         """
         ready = _ready(frame, self._window)
         answers = self._judge(ready[np.newaxis])
@@ -105,13 +117,19 @@ class Inspector:
     def _judge(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """The graph's answers for uint8 (N, H, W, 3), in the order of `self._names`."""
         try:
-            options = (self._frugal,) if _is_huge(frames) else ()
+            options = (_frugal(),) if _is_huge(frames) else ()
             answers: list[NDArray[Any]] = self._run(self._names, {INPUT: frames}, *options)
+        except TooSlow as error:
+            raise TooSlow(f"frame of shape {frames.shape[1:]}: {error}; judge it by hand") from error
         except Exception as error:  # onnxruntime's exceptions have no common root
             raise BadFrame(
                 f"frame of shape {frames.shape[1:]}: the model failed on it ({one_line(error)}); judge it by hand"
             ) from error
         return answers
+
+    def _run_within(self, names: list[str], feed: dict[str, NDArray[np.uint8]], *options: RunOptions) -> Any:
+        """`session.run` under the budget."""
+        return run_within(self._budget_s * len(feed[INPUT]), self._session.run, names, feed, *options)
 
     def _verdict(self, answers: list[NDArray[Any]], row: int, frame: Frame) -> Verdict:
         """The verdict on one row of a batch; "review" for NaN, a severity outside 0..1, a decision against the card.
@@ -173,6 +191,13 @@ class Inspector:
         """The name for a hot place: the most probable class that is not the good one."""
         named = {name: chance for name, chance in verdict.kinds.items() if name != self._card.good}
         return max(named, key=named.__getitem__, default=verdict.kind)
+
+
+def _frugal() -> RunOptions:
+    """Options of one run after which the session gives its memory back; made anew, for a budget writes into them."""
+    options = RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _is_huge(frames: NDArray[np.uint8]) -> bool:

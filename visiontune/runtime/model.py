@@ -11,12 +11,16 @@ import onnxruntime
 
 from visiontune.runtime import seal
 from visiontune.runtime.answers import INPUT, check_inputs, check_outputs
+from visiontune.runtime.bands import Bands
+from visiontune.runtime.budget import run_within
 from visiontune.runtime.card import KEY, ModelCard
 from visiontune.runtime.errors import BadModel, one_line
+from visiontune.runtime.golden import Golden
 
 Model: TypeAlias = str | os.PathLike[str] | bytes
 
 MAX_BYTES = 2 * 1024**3  # an ONNX file is one protobuf message, which ends there
+SELF_TEST_S = 60.0  # a model that cannot judge two frames in a minute will never serve a line
 CPU = ("CPUExecutionProvider",)
 FATAL = 4  # onnxruntime's own log stays silent: what goes wrong is in the exceptions that we pass on
 
@@ -86,15 +90,28 @@ def check_words(session: onnxruntime.InferenceSession, card: ModelCard) -> tuple
 
 def self_test(session: onnxruntime.InferenceSession, card: ModelCard) -> str:
     """Judges the golden frames, compares with the card, says what was seen; raises BadModel if they disagree."""
-    golden = card.golden
-    if golden is None:
+    if card.golden is None:
         return "the card holds no golden frames"
+    return replay(session, card.golden, card.bands)
+
+
+def replay(session: onnxruntime.InferenceSession, golden: Golden, bands: Bands) -> str:
+    """Paints these frames, judges them as one batch and compares with the answers at export; says what was seen.
+
+    Raises BadModel if the pixels, an answer or a decision differ, or SELF_TEST_S seconds are not enough.
+    """
+    frames = golden.paint()
+    if wrong := golden.misprints(frames):
+        raise BadModel(
+            f"self-test failed: {wrong} of {golden.frames} painted frames are not those of the export; "
+            "install visiontune and numpy anew"
+        )
     try:
-        answers = session.run(["severity", "kinds", "decision"], {INPUT: golden.paint()})
+        answers = run_within(SELF_TEST_S, session.run, ["severity", "kinds", "decision"], {INPUT: frames})
     except Exception as error:
         raise BadModel(f"self-test failed: {one_line(error)}; export it again") from error
     severity, kinds, decision = answers
-    difference, flips = golden.difference(severity, kinds), golden.flips(decision, card.bands)
+    difference, flips = golden.difference(severity, kinds), golden.flips(decision, bands)
     within = f"answers within {difference:.2g} (allowed {golden.tolerance:.2g})"
     seen = f"{golden.frames} golden frames, {within}, {flips} flips"
     if flips or difference > golden.tolerance:
@@ -102,7 +119,7 @@ def self_test(session: onnxruntime.InferenceSession, card: ModelCard) -> str:
         raise BadModel(
             f"self-test failed: {seen}; {engine} does not compute what was validated: use CPUExecutionProvider"
         )
-    if (card.bands.decisions(severity) != decision).any():
+    if (bands.decisions(severity) != decision).any():
         raise BadModel("self-test failed: the decisions contradict the bands in the card; export it again")
     return seen
 

@@ -21,3 +21,9 @@ def whole(target: Path) -> Iterator[Path]:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Takes away what killed processes left in a folder. Only for a folder that no other process writes to."""
+    for draft in folder.glob(".*.tmp"):
+        draft.unlink(missing_ok=True)

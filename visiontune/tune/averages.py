@@ -79,6 +79,11 @@ class Averages:
         return {"ema": self.ema, "top": [[loss, state] for loss, state in self.top]}
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
-        """Takes up what `state_dict` gave."""
-        self.ema = stored["ema"]
-        self.top = [(loss, state) for loss, state in stored["top"]]
+        """Takes up what `state_dict` gave, on the device where the module is."""
+        devices = {name: tensor.device for name, tensor in self.ema.items()}
+
+        def moved(state: State) -> State:
+            return {name: tensor.to(devices[name]) for name, tensor in state.items()}
+
+        self.ema = moved(stored["ema"])
+        self.top = [(loss, moved(state)) for loss, state in stored["top"]]

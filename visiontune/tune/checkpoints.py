@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from visiontune.runtime.whole import whole
@@ -27,13 +27,21 @@ class AtomicCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Writes `path` at once or not at all."""
         with whole(Path(path)) as draft, draft.open("wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as problem:
+                if isinstance(problem.__context__, OSError):  # torch hides a full disk behind its own words
+                    raise problem.__context__ from None
+                raise
             file.flush()
             os.fsync(file.fileno())
 
 
-class EveryEpoch(Callback):
-    """Writes checkpoints/last.ckpt after each epoch, for `resume`."""
+class EveryEpoch(Checkpoint):
+    """Writes checkpoints/last.ckpt after each epoch, for `resume`.
+
+    As a Checkpoint it is called after all other callbacks and the Learner, so that it stores what they know after the epoch.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LAST
@@ -46,8 +54,14 @@ class EveryEpoch(Callback):
 def save_weights(path: Path, state: Mapping[str, Tensor], *, epoch: int) -> None:
     """Writes a state dict as safetensors, with the epoch it comes from."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with whole(path) as draft:
-        save_file(tensors, draft, metadata={"epoch": str(epoch)})
+    packed = save(tensors, metadata={"epoch": str(epoch)})
+    with (
+        whole(path) as draft,
+        draft.open("wb") as file,
+    ):  # safetensors' own writer hides a full disk in an error of its own
+        file.write(packed)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], int]:

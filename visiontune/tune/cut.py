@@ -60,7 +60,14 @@ class Cut:
         self.modules = {name: outer[name] for name in ran}
         self.shapes = {name: tuple(output.shape[1:]) for name, output in ran.items()}
         self.last = next(reversed(ran))
-        self.shape: tuple[int, ...] = tuple(features.shape[1:]) if self.whole else self.shapes[self.last]
+        kept = features if self.whole else ran[self.last]
+        self.shape: tuple[int, ...] = tuple(kept.shape[1:])
+        # convolutions answer in the layout they are fed; another one would change the last bits of what follows
+        self.channels_last = (
+            kept.ndim == 4
+            and kept.is_contiguous(memory_format=torch.channels_last)
+            and not kept.is_contiguous()
+        )
 
     def suffix(self, kept: Tensor) -> Tensor:
         """The features (N, F) from the kept tensor (N, *shape), with gradient for the open part."""

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
+import torch
 from onnx import helper
 
+from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import KEY as CARD_KEY
 from visiontune.runtime.card import ModelCard, Proof
-from visiontune.runtime.errors import ExportRefused
-from visiontune.runtime.golden import Golden, golden_frames
+from visiontune.runtime.errors import BadModel, ExportRefused
+from visiontune.runtime.golden import Golden, frame_sizes, golden_frames, hashes
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.model import open_session
+from visiontune.runtime.proof import fingerprint
 from visiontune.runtime.seal import KEY as SEAL_KEY
-from visiontune.runtime.seal import PLACEHOLDER, seal
+from visiontune.runtime.seal import PLACEHOLDER, check, seal
 from visiontune.runtime.whole import whole
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
+from visiontune.tune.papers import by_pillow, for_core, for_viewers
 
-TOLERANCE = 1e-4  # largest severity difference between torch and the file that a proof accepts
+TOLERANCE = 1e-4  # largest difference of severity and kinds between torch and the file that a proof accepts
 GOLDEN_SEED, GOLDEN_FRAMES = 20_260_101, 2
 
 
@@ -42,49 +49,97 @@ def export(
 ) -> ModelCard:
     """Writes `path`, and `path` with .core.onnx beside it if `core`; gives the card with its proof.
 
-    The file is written under a temporary name, opened by the Inspector and fed every val picture from its own file bytes.
-    Raises ExportRefused, and leaves no file behind, if a verdict differs from torch's or a severity by more than 1e-4; the
-    message names the worst picture.
+    The file is written under a temporary name, opened by the Inspector and fed every val picture from its own file bytes, and
+    painted frames of odd sizes; what torch says of them is the reference. Raises ExportRefused, and leaves no file behind, if
+    a verdict differs from torch's or a severity or a kind's probability by more than 1e-4; the message names the worst picture.
     """
     body = core_model(net, card.input.size)
     model = line_model(body, net, bands, roi=roi)
-    card = replace(card, golden=golden_answers(model.SerializeToString(), card.input.size))
-    with whole(path) as draft:
-        draft.write_bytes(sealed(model, card))
-        proof = prove(Inspector(draft), val, judged, bands, progress=progress)
-        card = replace(card, proof=proof)
-        draft.write_bytes(sealed(model, card))
-        Inspector(draft)  # the very bytes that ship must open, hash and all
-    if core:
-        with whole(path.with_suffix(".core.onnx")) as draft:
-            draft.write_bytes(body.SerializeToString())
+    golden, *probes = painted_answers(model.SerializeToString(), card)
+    prove_painted(net, card, (golden, *probes))
+    card = replace(card, golden=golden, probes=tuple(probes))
+    with ExitStack() as files:
+        draft = files.enter_context(whole(path))
+        draft.write_bytes(sealed(model, card_metadata(card)))
+        try:
+            proof = prove(Inspector(draft), val, judged, bands, progress=progress)
+            card = replace(card, proof=proof)
+            data = sealed(model, card_metadata(card))
+            draft.write_bytes(data)
+            Inspector(draft)  # the very bytes that ship must open, hash and all
+        except BadModel as error:
+            raise ExportRefused(f"the exported file does not open: {error}. No file was written") from error
+        if core:
+            beside = files.enter_context(whole(path.with_suffix(".core.onnx")))
+            beside.write_bytes(core_file(body, card, check(data)))
     return card
 
 
-def sealed(model: onnx.ModelProto, card: ModelCard) -> bytes:
-    """The file's bytes with card and hash inside."""
+def card_metadata(card: ModelCard) -> dict[str, str]:
+    """The metadata of the file that ships."""
+    return {CARD_KEY: card.to_json(), **for_viewers(card)}
+
+
+def sealed(model: onnx.ModelProto, metadata: Mapping[str, str]) -> bytes:
+    """The file's bytes with metadata and hash inside."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    helper.set_model_props(whole, {CARD_KEY: card.to_json(), SEAL_KEY: PLACEHOLDER})
+    helper.set_model_props(whole, {**metadata, SEAL_KEY: PLACEHOLDER})
     return seal(whole.SerializeToString())
 
 
-def golden_answers(graph: bytes, size: tuple[int, int]) -> Golden:
-    """What the graph says of frames painted from a seed, to be asked again on the line's own machine.
+def core_file(core: onnx.ModelProto, card: ModelCard, digest: str) -> bytes:
+    """The bare network with what the app must do itself in its metadata. `digest` is of the file that it belongs to."""
+    assert card.golden is not None
+    fit, frames = Fit(card.input.size, card.input.roi), card.golden.paint()
+    session = onnxruntime.InferenceSession(core.SerializeToString(), providers=["CPUExecutionProvider"])
+    pictures = np.stack([by_pillow(frame, card) for frame in frames])
+    severity, kinds = session.run(["severity", "kinds"], {"pictures": pictures})
+    difference = card.golden.difference(severity, kinds)
+    fitted = np.stack([fit(frame) for frame in frames])
+    return sealed(core, for_core(card, digest, fitted=fitted, difference=difference))
 
-    The frames are larger than the model's input by an odd factor, so that an engine that resizes otherwise is found out.
+
+def painted_answers(graph: bytes, card: ModelCard) -> list[Golden]:
+    """What the graph says of frames painted from a seed, to be asked again on the line's own machine; one for each size.
+
+    The first are larger than the model's input by an odd factor, so that an engine that resizes otherwise is found out at
+    every opening; the other sizes try the resize in other directions.
     """
-    larger = (size[0] * 3 // 2 + 1, size[1] * 2 + 1)
-    frames = golden_frames(GOLDEN_SEED, GOLDEN_FRAMES, larger)
-    severity, kinds, decision = open_session(graph).run(["severity", "kinds", "decision"], {"frames": frames})
-    return Golden(
-        seed=GOLDEN_SEED,
-        frames=GOLDEN_FRAMES,
-        size=larger,
-        severity=tuple(severity.tolist()),
-        kinds=tuple(map(tuple, kinds.tolist())),
-        decision=tuple(decision.tolist()),
-    )
+    session = open_session(graph)
+    found: list[Golden] = []
+    for size in frame_sizes(card.input.size, card.input.roi):
+        count = 1 if found else GOLDEN_FRAMES
+        frames = golden_frames(GOLDEN_SEED + len(found), count, size)
+        severity, kinds, decision = session.run(["severity", "kinds", "decision"], {"frames": frames})
+        found.append(
+            Golden(
+                seed=GOLDEN_SEED + len(found),
+                frames=count,
+                size=size,
+                severity=tuple(severity.tolist()),
+                kinds=tuple(map(tuple, kinds.tolist())),
+                decision=tuple(decision.tolist()),
+                sha256=hashes(frames),
+            )
+        )
+    return found
+
+
+def prove_painted(net: Net, card: ModelCard, painted: Sequence[Golden]) -> None:
+    """Raises ExportRefused if torch says otherwise of a painted frame, fitted as in training, than the graph did."""
+    fit = Fit(card.input.size, card.input.roi)
+    for golden in painted:
+        fitted = torch.from_numpy(np.stack([fit(frame) for frame in golden.paint()])).to(net.mean.device)
+        with torch.inference_mode():
+            answers = net.eval().head.answer(net(fitted))
+        difference = golden.difference(answers["severity"].cpu().numpy(), answers["kinds"].cpu().numpy())
+        if not difference <= TOLERANCE:
+            raise ExportRefused(
+                "the exported graph does not judge as the validated network: answers on a painted frame of "
+                f"{golden.size[0]} x {golden.size[1]} (h x w) differ by {difference:.2e}, expected at most {TOLERANCE:.0e}. "
+                "No file was written"
+            )
 
 
 def prove(
@@ -95,21 +150,32 @@ def prove(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Proof:
-    """Judges every val picture from its file through the Inspector and compares with torch's severity and decision."""
-    worst, worst_id, flips = 0.0, "", []
-    for sample, severity in zip(val, judged.severity, strict=True):
+    """Judges every val picture from its file through the Inspector and compares with torch's severity, kinds and decision."""
+    severities, differences, others, flips, prints = [], [], [], [], []
+    for sample, severity, kinds in zip(val, judged.severity, judged.kinds, strict=True):
         verdict = inspector(sample.path)
-        difference = abs(verdict.severity - float(severity))
-        if not difference <= worst:  # a NaN is the worst there is
-            worst, worst_id = difference, sample.id
+        given = np.array([verdict.severity, *verdict.kinds.values()])
+        apart = np.nan_to_num(np.abs(given - np.array([severity, *kinds], np.float64)), nan=np.inf)
+        differences.append(float(apart[0]))
+        others.append(float(apart.max()))
+        severities.append(float(f"{verdict.severity:.7g}"))
+        prints.append(fingerprint(sample.path))
         if verdict.decision != bands.decide(float(severity)):
             flips.append(sample.id)
         if progress is not None:
             progress(1)
-    if flips or not worst <= TOLERANCE:
+    at = int(np.argmax(others))
+    if flips or others[at] > TOLERANCE:
         raise ExportRefused(
             f"the exported file does not judge as the validated network: {len(flips)} of {len(val)} verdicts differ"
-            f"{f' (first: {flips[0]})' if flips else ''}, largest severity difference {worst:.2e} at {worst_id}; "
-            f"expected none and at most {TOLERANCE:.0e}. No file was written"
+            f"{f' (first: {flips[0]})' if flips else ''}, largest difference of severity {max(differences):.2e}, of severity or "
+            f"kinds {others[at]:.2e} at {val.samples[at].id}; expected none and at most {TOLERANCE:.0e}. No file was written"
         )
-    return Proof(frames=len(val), max_severity_difference=worst, flips=0)
+    return Proof(
+        frames=len(val),
+        max_severity_difference=max(differences),
+        flips=0,
+        worst=prints[int(np.argmax(differences))],
+        sha256=tuple(prints),
+        severity=tuple(severities),
+    )

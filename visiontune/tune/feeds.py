@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from torch import Tensor
 from visiontune.data.batches import Shuffled, Views, evaluation_batches, label_indices, training_batches
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset
-from visiontune.tune.costs import costs
+from visiontune.tune.costs import Cost
 from visiontune.tune.net import Net
-from visiontune.tune.prefix import GIGABYTE, PrefixCache, plan
+from visiontune.tune.prefix import GIGABYTE, PrefixCache, TooLarge, plan
 from visiontune.tune.progress import counted
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.unfreeze import Phase
@@ -36,7 +36,7 @@ class Share:
 
 
 class KeptBatches:
-    """Batches of stored tensors: {"kept": float32 (N, ...), "label": int64 (N,)}."""
+    """Batches of stored tensors: {"kept": float16 or float32 (N, ...), "label": int64 (N,)}."""
 
     def __init__(
         self, kept: NDArray[Any], labels: NDArray[np.int64], order: Iterable[int], batch: int, *, whole: bool
@@ -54,7 +54,7 @@ class KeptBatches:
         for start in self.starts:
             rows = self.order[start : start + self.size]
             yield {
-                "kept": torch.from_numpy(self.kept[rows].astype(np.float32)),
+                "kept": torch.from_numpy(self.kept[rows]),
                 "label": torch.from_numpy(self.labels[rows]),
             }
 
@@ -62,30 +62,57 @@ class KeptBatches:
 class Feeds:
     """The batches of every epoch of a run.
 
-    With `recipe.views` at 0 every epoch augments anew and nothing of the train share is cached. Otherwise epoch e shows view
-    e modulo `views` of every picture, cached or not, so that a result does not depend on what fits into the cache.
+    While most of the backbone is closed, epoch e shows view e modulo `recipe.views` of every picture, cached or not, so that
+    a result does not depend on what fits into the cache. Where caching would not pay, and where `views` is 0, every epoch
+    augments anew: a network that is wide open learns four fixed views by heart.
     """
 
     def __init__(
-        self, net: Net, recipe: Recipe, phases: Sequence[Phase], *, train: Share, val: Share, folder: Path
+        self,
+        net: Net,
+        recipe: Recipe,
+        phases: Sequence[Phase],
+        costs: Sequence[Cost],
+        *,
+        train: Share,
+        val: Share,
+        folder: Path,
     ) -> None:
-        self.net, self.recipe, self.phases = net, recipe, phases
+        self.net, self.recipe, self.phases, self.costs = net, recipe, phases, costs
         self.train, self.val = train, val
         self.folder = folder
         self.cache: PrefixCache | None = None
 
-    def prepare(self, console: Console) -> None:
-        """Checks the cuts, says what the cache will hold, and fills it. The network must be at its start."""
+    def worth(self, phase: Phase) -> bool:
+        """Whether so much of the backbone is closed that caching what it gives pays."""
+        closed = len(self.net.stages) - phase.open
+        return sum(cost.forward for cost in self.costs[:closed]) >= WORTH
+
+    def returning(self, phase: Phase) -> bool:
+        """Whether the views of a phase come back."""
+        return self.recipe.views > 0 and self.worth(phase)
+
+    def prepare(self, console: Console, *, device: torch.device | None = None) -> None:
+        """Checks the cuts, says what the cache will hold, and fills it. The network must be at its start.
+
+        The closed stages are computed on `device`, in float32 whatever the precision of training; then the network goes back
+        to where it was. Raises OSError where the disk is full.
+        """
+        before = self.net.mean.device
+        try:
+            self.net.to(device)
+            self._prepare(console)
+        finally:
+            self.net.to(before)
+
+    def _prepare(self, console: Console) -> None:
         recipe, n = self.recipe, len(self.train.data)
-        closed = [len(self.net.stages) - phase.open for phase in self.phases]
-        views = min(
-            recipe.views, sum(phase.epochs for phase, count in zip(self.phases, closed, strict=True) if count)
-        )
+        cached = [phase for phase in self.phases if self.worth(phase)]
+        closed = [len(self.net.stages) - phase.open for phase in cached]
+        views = min(recipe.views, sum(phase.epochs for phase in cached))
         pictures = views * n + len(self.val.data)
-        shares = [cost.forward for cost in costs(self.net.backbone, self.net.stages, size=recipe.size)]
-        worth = [count for count in closed if sum(shares[:count]) >= WORTH]
         made = plan(
-            self.net, worth, self.train.frames[:4], pictures=pictures, budget=recipe.cache_gb * GIGABYTE
+            self.net, closed, self.train.frames[:4], pictures=pictures, budget=recipe.cache_gb * GIGABYTE
         )
         for line in made.left_out:
             console.print(f"  not cached: {line}", highlight=False)
@@ -96,30 +123,31 @@ class Feeds:
             "train": [s.id for s in self.train.data],
             "val": [s.id for s in self.val.data],
         }
-        self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity)
+        self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity, exact=made.exact)
         size = made.bytes_per_picture * pictures / 1e6
         console.print(
-            f"  closed stages are computed once: {views} views of {n} pictures and val, {size:.0f} MB on disk",
+            f"  closed stages are computed once: {views} views of {n} pictures and val, {size:.1f} MB on disk"
+            + ("" if made.exact else ", in half precision (float32 would pass cache_gb)"),
             highlight=False,
         )
-        device = next(self.net.parameters()).device
         with counted(console, "computing the closed stages", pictures) as step:
-            self._fill(VAL, self.val, policy=False, view=0, step=step, device=device)
+            self._fill(VAL, plain_views(self.val), step)
             for view in range(views):
-                self._fill(view_key(view), self.train, policy=True, view=view, step=step, device=device)
+                self._fill(view_key(view), self._views(self.train, view), step)
 
-    def _fill(
-        self, key: str, share: Share, *, policy: bool, view: int, step: Any, device: torch.device
-    ) -> None:
+    def _fill(self, key: str, views: Views, step: Callable[[int], None]) -> None:
         assert self.cache is not None
-        views = self._views(share, view) if policy else plain_views(share)
 
         def frames() -> Iterator[Tensor]:
             for batch in evaluation_batches(views, batch=64):
-                yield batch["frames"].to(device)
+                yield batch["frames"].to(self.net.mean.device)
                 step(len(batch["frames"]))
 
-        self.cache.fill(key, frames(), len(share.data))
+        while True:
+            try:
+                return self.cache.fill(key, frames(), len(views))
+            except TooLarge:  # once for each cut at most
+                continue
 
     def _views(self, share: Share, view: int) -> Views:
         return Views(share.data, share.frames, policy=self.recipe.policy, seed=self.recipe.seed, view=view)
@@ -127,9 +155,9 @@ class Feeds:
     def training(self, epoch: int, phase: Phase) -> Any:
         """Shuffled batches of an epoch. The order depends on seed and epoch alone."""
         recipe = self.recipe
-        view = epoch % recipe.views if recipe.views else epoch
+        view = epoch % recipe.views if self.returning(phase) else epoch
         closed = len(self.net.stages) - phase.open
-        if self.cache is not None and recipe.views and closed in self.cache.cuts:
+        if self.cache is not None and self.returning(phase) and closed in self.cache.cuts:
             order = Shuffled(len(self.train.data), seed=recipe.seed, epoch=epoch).order
             kept = self.cache.kept(view_key(view), closed)
             return KeptBatches(kept, label_indices(self.train.data), order, recipe.batch, whole=False)
@@ -147,15 +175,36 @@ class Feeds:
             )
         return evaluation_batches(plain_views(self.val), batch=2 * self.recipe.batch)
 
+    def pooled(self, view: int | None) -> NDArray[np.float16]:
+        """Features (n, F) of the backbone for a view of train, or of val for None; float16 with and without the cache.
+
+        The network must be at its start.
+        """
+        share, key = (self.val, VAL) if view is None else (self.train, view_key(view))
+        everything = len(self.net.stages)
+        if self.cache is not None and everything in self.cache.cuts and self.cache.filled(key):
+            return np.asarray(self.cache.kept(key, everything), np.float16)
+        views = plain_views(share) if view is None else self._views(share, view)
+        device = next(self.net.parameters()).device
+        self.net.eval()
+        with torch.inference_mode():
+            rows = [
+                self.net.backbone(self.net.normalised(batch["frames"].to(device))).half().cpu().numpy()
+                for batch in evaluation_batches(views, batch=64)
+            ]
+        return np.concatenate(rows)
+
     def raw(self, batch: dict[str, Tensor], phase: Phase) -> Tensor:
         """The head's raw output for a batch of either sort."""
         if "kept" not in batch:
             raw: Tensor = self.net(batch["frames"])
             return raw
         assert self.cache is not None
-        features = self.cache.cuts[len(self.net.stages) - phase.open].suffix(batch["kept"])
-        raw = self.net.head(features)
-        return raw
+        cut = self.cache.cuts[len(self.net.stages) - phase.open]
+        kept = batch["kept"].float()
+        if cut.channels_last:
+            kept = kept.contiguous(memory_format=torch.channels_last)
+        return self.net.answered(cut.suffix(kept))
 
 
 def view_key(view: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from visiontune.data.samples import SPLITS
 from visiontune.report.findings import Findings, Section, Table
+from visiontune.report.learning_curve import section as learning_curve
 from visiontune.tune.learner import parameter_groups
 from visiontune.tune.run import Run, versions
 from visiontune.version import __version__
@@ -50,15 +51,16 @@ def findings(run: Run) -> Findings:
 
 
 def sections(run: Run) -> tuple[Section, ...]:
-    """How the phases ended, and whether the network overfitted or forgot."""
+    """What more pictures may give where that was asked, how the phases ended, and whether the network overfitted or forgot."""
     health = run.health()
     phases = Table(
-        ("open stages", "epochs", "val loss", "gain", "lower bound", "kept"),
+        ("open stages", "epochs", "val loss", "errors", "gain", "lower bound", "kept"),
         tuple(
             (
                 str(phase.open),
                 f"{phase.start} to {phase.start + phase.epochs - 1}",
                 f"{phase.val_loss:.4f}",
+                str(phase.errors),
                 "" if phase.gain is None else f"{phase.gain:+.4f}",
                 "" if phase.low is None else f"{phase.low:+.4f}",
                 phase.chosen if phase.kept else "no",
@@ -74,7 +76,9 @@ def sections(run: Run) -> tuple[Section, ...]:
             for kind in health["corruptions"]["end"]
         ),
     )
+    curve = run.metrics.get("learning_curve")
     return (
+        *(() if curve is None else (learning_curve(curve),)),
         Section("Phases: val loss in nats at its best temperature", phases),
         Section("How far the weights moved from where they began, |w - w0| / |w0|", moved),
         Section(
@@ -85,7 +89,7 @@ def sections(run: Run) -> tuple[Section, ...]:
 
 def stages(run: Run) -> list[dict[str, Any]]:
     """The stages from the stem to the head: name, parameters, peak learning rate, and the epoch from which they trained."""
-    peak = {group["name"]: float(group["peak"]) for group in parameter_groups(run.net, run.recipe)}
+    peak = {group["name"]: float(group["peak"]) for group in parameter_groups(run.net, run.recipe, run.rates)}
     rows: list[dict[str, Any]] = []
     for height, stage in enumerate(run.net.stages):
         needs = len(run.net.stages) - height  # so many stages have to be open for this one to train

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime.bands import Bands
+from visiontune.tune.fold import fold_into_linear
 from visiontune.tune.net import Net
 
 STAND_IN = 0.731  # a division by 1 would be optimised away, and the file have no temperature to move
+TEMPERATURES = ("head.temperature", "temperature", "net/temperature")  # as exported, as renamed, as merged
 
 
 class Core(nn.Module):
@@ -67,6 +69,7 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
         )
     assert program is not None
     model: onnx.ModelProto = plain(program.model_proto)
+    fold_into_linear(model.graph)
     set_temperature(model.graph, float(net.head.temperature))
     return model
 
@@ -180,7 +183,8 @@ def add_decision(graph: onnx.GraphProto, bands: Bands) -> None:
 
 def set_temperature(graph: onnx.GraphProto, temperature: float) -> None:
     """Gives the temperature its plain name and its value, so that it can be found and moved in the file."""
-    old = [tensor for tensor in graph.initializer if tensor.name.endswith("temperature")]
+    # By the whole name, for backbones have temperatures of their own (EdgeNeXt in its attention).
+    old = [tensor for tensor in graph.initializer if tensor.name in TEMPERATURES]
     if len(old) != 1:
         raise RuntimeError(f"expected one temperature among the initialisers, found {len(old)}")
     name = old[0].name

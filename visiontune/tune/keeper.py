@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from visiontune.tune.feeds import Feeds
 from visiontune.tune.gate import gained
 from visiontune.tune.net import Net
 from visiontune.tune.recipe import Recipe
-from visiontune.tune.unfreeze import Phase
+from visiontune.tune.unfreeze import Phase, shortened
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseResult:
     """How a phase ended.
 
-    `chosen` is "epoch", "average" or "soup"; `val_loss` that of the chosen weights in nats; `gain` the mean fall of the
+    `chosen` is "epoch", "average" or "soup"; `val_loss` that of the chosen weights in nats, `errors` the val pictures they
+    name wrongly; `gain` the mean fall of the
     val loss, at its best temperature, against what was kept before, `low` its lower bound (None in the first phase).
     """
 
@@ -36,13 +38,17 @@ class PhaseResult:
     epochs: int
     chosen: str
     val_loss: float
+    errors: int
     gain: float | None
     low: float | None
     kept: bool
 
 
 class Keeper:
-    """Follows a run: call `begin`, `step` and `epoch`; `stopped` says that a gate stayed shut."""
+    """Follows a run: call `begin`, `step` and `epoch`; `stopped` says that no further phase opens.
+
+    A gate stays shut where the phase did not gain beyond noise, and before a phase without a cache where val holds no error.
+    """
 
     def __init__(self, net: Net, recipe: Recipe, feeds: Feeds, *, best: Path) -> None:
         self.net, self.recipe, self.feeds, self.best = net, recipe, feeds, best
@@ -64,17 +70,21 @@ class Keeper:
         assert self.averages is not None
         self.averages.step(self.net)
 
-    def epoch(self, epoch: int, phase: Phase, val_loss: float) -> None:
-        """After every epoch; the last one of a phase closes it."""
+    def epoch(self, epoch: int, phase: Phase, val_losses: Sequence[float]) -> None:
+        """After every epoch, with the val losses of the phase so far; the last epoch, or patience at its end, closes it."""
         assert self.averages is not None
-        self.averages.epoch(self.net, val_loss)
+        self.averages.epoch(self.net, val_losses[-1])
+        stale = len(val_losses) - 1 - int(np.argmin(val_losses))
+        if epoch < phase.end - 1 and stale >= self.recipe.unfreeze.patience:
+            self.feeds.phases = shortened(self.feeds.phases, end=epoch + 1)
+            phase = replace(phase, epochs=len(val_losses))
         if epoch == phase.end - 1:
             self._close(phase)
 
     def _close(self, phase: Phase) -> None:
         assert self.averages is not None
-        chosen, state, _ = self.averages.choose(lambda tried: float(self._losses(phase, tried).mean()))
-        losses = self._losses(phase, state)
+        chosen, state, _ = self.averages.choose(lambda tried: float(self._judged(phase, tried)[0].mean()))
+        losses, errors = self._judged(phase, state)
         gain = low = None
         kept = True
         if self.kept_losses is not None:
@@ -90,6 +100,7 @@ class Keeper:
                 epochs=phase.epochs,
                 chosen=chosen,
                 val_loss=float(losses.mean()),
+                errors=errors,
                 gain=gain,
                 low=low,
                 kept=kept,
@@ -101,12 +112,18 @@ class Keeper:
             save_weights(self.best, self.net.state_dict(), epoch=phase.end - 1)
             if len(self.results) == 1:
                 save_weights(self.best.with_name(FIRST), self.net.state_dict(), epoch=phase.end - 1)
+            self.stopped = self.recipe.unfreeze.gated and not errors and self._dear(phase)
         elif self.recipe.unfreeze.gated:
             self.net.load_state_dict(load_weights(self.best)[0])
             self.stopped = True
 
-    def _losses(self, phase: Phase, state: State) -> NDArray[np.float64]:
-        """Val losses (n,), at their best temperature, of the network with `state`, which it then holds."""
+    def _dear(self, phase: Phase) -> bool:
+        """Whether the phase that comes next has no cache: where val holds no error it could hardly show that it pays."""
+        after = [later for later in self.feeds.phases if later.open > phase.open]
+        return bool(after) and not self.feeds.worth(after[0])
+
+    def _judged(self, phase: Phase, state: State) -> tuple[NDArray[np.float64], int]:
+        """Val losses (n,), at their best temperature, and errors of the network with `state`, which it then holds."""
         tensors = dict(self.net.named_parameters()) | dict(self.net.named_buffers())
         raws, targets = [], []
         training = self.net.training
@@ -118,8 +135,10 @@ class Keeper:
                 moved = {name: tensor.to(self.net.mean.device) for name, tensor in batch.items()}
                 raws.append(self.feeds.raw(moved, phase))
                 targets.append(moved["label"])
+            raw, labels = torch.cat(raws), torch.cat(targets)
+            errors = int((self.net.head.answer(raw)["kinds"].argmax(dim=1) != labels).sum())
         self.net.train(training)
-        return tempered_losses(self.net.head, torch.cat(raws), torch.cat(targets))
+        return tempered_losses(self.net.head, raw, labels), errors
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, for a checkpoint of tensors and plain values."""
@@ -140,10 +159,11 @@ class Keeper:
 
 
 def tempered_losses(head: HeadNet, raw: Tensor, labels: Tensor) -> NDArray[np.float64]:
-    """Losses (n,) at the temperature that makes their mean smallest, within 0.05..20.
+    """Losses (n,) at the temperature that makes their mean smallest, within 1..20.
 
     A network that grows sure of itself before it is wrong has a rising loss and falling errors; calibration takes that
-    sureness out again, so what is kept is judged as it will ship.
+    sureness out again, so what is kept is judged as it will ship. Nothing is made surer than it is: on a val share without
+    an error that would end at a loss of 0 for every network, and none could be told from another.
     """
 
     def losses(log_temperature: float) -> NDArray[np.float64]:
@@ -151,7 +171,7 @@ def tempered_losses(head: HeadNet, raw: Tensor, labels: Tensor) -> NDArray[np.fl
             tempered = head.tempered(raw, math.exp(log_temperature))
             return np.asarray(head.losses(tempered, {"label": labels}).double().cpu().numpy())
 
-    span = (math.log(0.05), math.log(20.0))
+    span = (0.0, math.log(20.0))
     found = minimize_scalar(
         lambda t: float(losses(t).mean()), bounds=span, method="bounded", options={"maxiter": 30}
     )

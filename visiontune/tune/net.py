@@ -39,7 +39,12 @@ class Net(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Raw head output from uint8 frames (N, h, w, 3), RGB, already at the model's size."""
-        raw: Tensor = self.head(self.backbone(self.normalised(frames)))
+        return self.answered(self.backbone(self.normalised(frames)))
+
+    def answered(self, features: Tensor) -> Tensor:
+        """Raw head output from pooled features (N, F)."""
+        # a class token is a slice with gaps, and sums over gaps round otherwise than over stored features without them
+        raw: Tensor = self.head(features.contiguous())
         return raw
 
     def normalised(self, frames: Tensor) -> Tensor:

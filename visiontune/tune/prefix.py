@@ -2,7 +2,8 @@
 
 While the lowest k stages are closed, their output for a view never changes. With V views a picture, r epochs a view and p the
 closed share of the forward cost, a step costs 1 - p + p / (3 r) of a full one. One forward pass per view fills the cuts of all
-phases. Stored as float16 on disk, memory-mapped; a tensor that float16 cannot hold is stored as float32.
+phases. Stored on disk, memory-mapped, as float32 where that fits into the budget: then the cache changes no bit of the result.
+Otherwise maps are stored as float16 and pooled features, which are small, as float32.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visiontune.runtime.whole import remove_drafts, whole
 from visiontune.tune.cut import Cut, Uncuttable, prefixes
 from visiontune.tune.net import Net
 
 GIGABYTE = 10**9
 LARGEST = 6e4  # float16 ends at 65504
+FORMAT = 2  # raise it when the files come to hold other bytes for the same tensors
+HALF: np.dtype[Any] = np.dtype(np.float16)
+SINGLE: np.dtype[Any] = np.dtype(np.float32)
 EXACT = 1e-4  # largest relative difference between both ways that a check accepts; they are usually bit-equal
 
 
@@ -36,6 +43,7 @@ class Plan:
     """Which boundaries are cached, and what it costs."""
 
     cuts: tuple[Cut, ...]  # from the head down
+    exact: bool  # whether all of them are stored as float32
     bytes_per_picture: int  # for one view, all cuts
     left_out: tuple[str, ...]  # one line for each boundary that is not cached, with the reason
 
@@ -44,27 +52,43 @@ def plan(net: Net, closed: Iterable[int], frames: NDArray[np.uint8], *, pictures
     """The cuts among `closed` (numbers of closed stages) that hold a check and fit into `budget` bytes for `pictures` views.
 
     `frames` uint8 (N, h, w, 3) are a few real pictures for the check; 2 to 8 are enough. Nearest to the head first: they
-    are the smallest, and the phases that use them the longest.
+    are the smallest, and the phases that use them the longest. Float16 makes room where float32 does not fit.
     """
     cuts: list[Cut] = []
     left_out: list[str] = []
-    size = 0
     for count in sorted(set(closed) - {0}, reverse=True):
         try:
-            cut = checked(net, count, torch.from_numpy(frames))
+            cuts.append(checked(net, count, torch.from_numpy(frames).to(net.mean.device)))
         except Uncuttable as reason:
             left_out.append(f"{count} closed stages: computed anew each epoch, because {reason}")
-            continue
-        more = 2 * math.prod(cut.shape)
+    exact = sum(cut_bytes(cut, exact=True) for cut in cuts) * pictures <= budget
+    fitting: list[Cut] = []
+    size = 0
+    for cut in cuts:
+        more = cut_bytes(cut, exact=exact)
         if (size + more) * pictures > budget:
             need = (size + more) * pictures / GIGABYTE
             left_out.append(
-                f"{count} closed stages: computed anew each epoch, {need:.1f} GB would pass cache_gb"
+                f"{cut.closed} closed stages: computed anew each epoch, {need:.1f} GB would pass cache_gb"
             )
             continue
         size += more
-        cuts.append(cut)
-    return Plan(cuts=tuple(cuts), bytes_per_picture=size, left_out=tuple(left_out))
+        fitting.append(cut)
+    return Plan(cuts=tuple(fitting), exact=exact, bytes_per_picture=size, left_out=tuple(left_out))
+
+
+def kind(cut: Cut, *, exact: bool) -> np.dtype[Any]:
+    """What a cut is stored as: float32 if `exact`, else maps in float16 and pooled features in float32.
+
+    Pooled features are small, and their channels differ in offset and scale by orders of magnitude until the head
+    standardises them, which float16 need not survive.
+    """
+    return SINGLE if exact or cut.whole else HALF
+
+
+def cut_bytes(cut: Cut, *, exact: bool) -> int:
+    """Bytes that a cut takes for one picture in one view."""
+    return kind(cut, exact=exact).itemsize * math.prod(cut.shape)
 
 
 def checked(net: Net, closed: int, frames: Tensor) -> Cut:
@@ -115,25 +139,34 @@ def close(here: Tensor, there: Tensor) -> bool:
     return float((here - there).abs().max()) <= EXACT * scale
 
 
+class TooLarge(Exception):
+    """A tensor does not fit into float16; filling the same key again stores it as float32."""
+
+
 class PrefixCache:
     """Tensors of closed stages on disk, by key (such as "val" or "view 2") and cut.
 
     `identity` is everything they depend on besides the weights: a folder that was filled for another identity or other
-    weights is emptied.
+    weights is emptied. `exact` stores all of them as float32.
     """
 
-    def __init__(self, net: Net, cuts: Sequence[Cut], folder: Path, *, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, net: Net, cuts: Sequence[Cut], folder: Path, *, identity: dict[str, Any], exact: bool = False
+    ) -> None:
         self.net = net
         self.cuts = {cut.closed: cut for cut in cuts}
+        self.exact = exact
         self.folder = folder
+        self.single: set[tuple[str, int]] = set()  # what turned out too large for float16
         stamp = hashlib.sha256(
-            json.dumps([identity, weights_digest(net)], sort_keys=True).encode()
+            json.dumps([FORMAT, exact, identity, weights_digest(net)], sort_keys=True).encode()
         ).hexdigest()
         mark = folder / "identity"
         if not mark.is_file() or mark.read_text() != stamp:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             mark.write_text(stamp)
+        remove_drafts(folder)
 
     def path(self, key: str, closed: int) -> Path:
         """The file of a key and a cut."""
@@ -144,46 +177,52 @@ class PrefixCache:
         return all(self.path(key, closed).is_file() for closed in self.cuts)
 
     def kept(self, key: str, closed: int) -> NDArray[Any]:
-        """The stored tensors, float16 or float32 (n, *shape), memory-mapped."""
+        """The stored tensors, float16 or float32 (n, *shape), memory-mapped, in the layout that the network had them in."""
         stored: NDArray[Any] = np.load(self.path(key, closed), mmap_mode="r")
-        return stored
+        return np.moveaxis(stored, -1, 1) if self.cuts[closed].channels_last else stored
 
     def fill(self, key: str, batches: Iterable[Tensor], n: int) -> None:
-        """Runs the closed stages on uint8 batches (N, h, w, 3) of `n` pictures and stores every cut, whole or not at all."""
+        """Runs the closed stages on uint8 batches (N, h, w, 3) of `n` pictures and stores every cut, whole or not at all.
+
+        Raises TooLarge when it has to be called again, OSError where the disk is full.
+        """
         if self.filled(key):
             return
-        drafts: dict[int, Path] = {}
-        arrays: dict[int, NDArray[Any]] = {}
         at = 0
         self.net.eval()
-        try:
+        with ExitStack() as stack:
+            files: dict[int, BufferedWriter] = {}
             for frames in batches:
                 rows = prefixes(list(self.cuts.values()), self.net.normalised(frames))
-                for closed, row in zip(self.cuts, rows, strict=True):
-                    if closed not in arrays:
-                        drafts[closed] = self.path(key, closed).with_suffix(f".{os.getpid()}.tmp")
-                        shape = (n, *self.cuts[closed].shape)
-                        kind = np.float16 if float(row.abs().max()) < LARGEST / 4 else np.float32
-                        arrays[closed] = np.lib.format.open_memmap(
-                            drafts[closed], mode="w+", dtype=kind, shape=shape
+                for (closed, cut), row in zip(self.cuts.items(), rows, strict=True):
+                    large = (key, closed) in self.single
+                    stored = SINGLE if large else kind(cut, exact=self.exact)
+                    if stored == HALF and float(row.abs().max()) > LARGEST:
+                        self.single.add((key, closed))
+                        raise TooLarge(f"{key}, {closed} closed stages")
+                    laid = (row.movedim(1, -1) if cut.channels_last else row).cpu().numpy()
+                    if closed not in files:
+                        files[closed] = stack.enter_context(
+                            array_file(self.path(key, closed), (n, *laid.shape[1:]), stored)
                         )
-                    store(arrays[closed], at, row)
+                    files[closed].write(np.ascontiguousarray(laid, stored).data)
                 at += len(frames)
             if at != n:
                 raise ValueError(f"expected {n} pictures, got {at}")
-            for closed, draft in drafts.items():
-                arrays.pop(closed).flush()  # type: ignore[attr-defined]
-                draft.replace(self.path(key, closed))
-        finally:
-            for draft in drafts.values():
-                draft.unlink(missing_ok=True)
 
 
-def store(array: NDArray[Any], at: int, row: Tensor) -> None:
-    """Puts a batch in its place; refuses to clip."""
-    if array.dtype == np.float16 and float(row.abs().max()) > LARGEST:
-        raise Uncuttable("its output is too large for float16")
-    array[at : at + len(row)] = row.cpu().numpy()
+@contextmanager
+def array_file(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[BufferedWriter]:
+    """A .npy file to which the bytes of an array are written one row after the other; it is there if the block ends well.
+
+    Not memory-mapped for writing: a full disk would kill the process instead of raising OSError.
+    """
+    with whole(path) as draft, draft.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def weights_digest(net: Net) -> str:

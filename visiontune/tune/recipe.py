@@ -15,7 +15,7 @@ from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
 
-DEFAULT_EPOCHS = 12  # after the last opening of a fixed schedule
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights stay float32: they are what ships
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,14 @@ class Recipe:
                   needs (0, 4095). The line reads 16-bit frames through it too; 8-bit pictures are not touched by it.
     epochs        passes over the train share at most; None is as long as the schedule says.
     batch         pictures in a step.
-    lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay).
+    lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay). "auto" finds it by a short
+                  range test on what the closed backbone gives.
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
+    l2_sp         pull of open stages towards the weights they started from (L2-SP, Li et al. 2018, arXiv 1802.01483), which then
+                  replaces their weight decay; 0 is off, 0.1 a gentle start for few pictures.
+    accumulate    batches whose gradients make one step of the optimizer; for a large step in little memory.
+    precision     "32-true", or "bf16-mixed": weights stay float32, and it is 1.2 to 1.75 times as fast on processors and GPUs
+                  that calculate in bfloat16. "16-mixed" is for older GPUs.
     drop_path     stochastic depth of the backbone, for architectures that have it.
     views         augmented views of each picture that epochs take turns with; they let the closed stages be computed once.
                   0 augments anew in every epoch, and then nothing of the train share is cached.
@@ -56,8 +62,11 @@ class Recipe:
     window: tuple[int, int] | None = None
     epochs: int | None = None
     batch: int = 32
-    lr: float = 2e-3
+    accumulate: int = 1
+    precision: str = "32-true"
+    lr: float | str = "auto"
     weight_decay: float = 0.02
+    l2_sp: float = 0.0
     drop_path: float = 0.0
     views: int = 4
     cache_gb: float = 4.0
@@ -71,15 +80,19 @@ class Recipe:
         check(self.backbone, pretrained=self.pretrained)
         if self.epochs is not None and (type(self.epochs) is not int or self.epochs < 1):
             raise BadRecipe(f"Recipe.epochs must be a whole number from 1 on, or None, got {self.epochs!r}")
-        positive = {"batch": self.batch, "lr": self.lr}
-        for name, value in positive.items():
-            if not isinstance(value, (int, float)) or value <= 0:
-                raise BadRecipe(f"Recipe.{name} must be greater than 0, got {value!r}")
-        for name in ("views", "cache_gb", "store_gb", "weight_decay", "drop_path"):
+        if self.lr != "auto" and (type(self.lr) not in (int, float) or not float(self.lr) > 0):
+            raise BadRecipe(f'Recipe.lr must be greater than 0 or "auto", got {self.lr!r}')
+        for name in ("views", "cache_gb", "store_gb", "weight_decay", "l2_sp", "drop_path"):
             if getattr(self, name) < 0:
                 raise BadRecipe(f"Recipe.{name} must be 0 or more, got {getattr(self, name)!r}")
-        if self.batch < 2:
-            raise BadRecipe(f"Recipe.batch must be at least 2 (batch norm needs company), got {self.batch}")
+        if not isinstance(self.batch, int) or self.batch < 2:
+            raise BadRecipe(f"Recipe.batch must be at least 2 (batch norm needs company), got {self.batch!r}")
+        if type(self.accumulate) is not int or self.accumulate < 1:
+            raise BadRecipe(f"Recipe.accumulate must be a whole number from 1 on, got {self.accumulate!r}")
+        if self.precision not in PRECISIONS:
+            raise BadRecipe(
+                f"Recipe.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
         if len(self.size) != 2 or not all(isinstance(side, int) and 16 <= side <= 4096 for side in self.size):
             raise BadRecipe(
                 f"Recipe.size must be (height, width), whole pixels from 16 to 4096, got {self.size!r}"
@@ -94,13 +107,6 @@ class Recipe:
             raise BadRecipe(
                 f"Recipe.window must be (low, high), whole grey values, 0 <= low < high <= 65535, got {self.window!r}"
             )
-
-    def length(self, stages: int) -> int:
-        """Epochs of the run at most, for a backbone of `stages` stages."""
-        if self.epochs is not None:
-            return self.epochs
-        at = self.unfreeze.at
-        return self.unfreeze.longest(of=stages) if at is None else DEFAULT_EPOCHS + max(at, default=0)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, for the card and run.json."""
@@ -137,9 +143,9 @@ def changed(recipe: Recipe, settings: list[str]) -> Recipe:
 def replaced(thing: Any, path: list[str], value: Any, *, where: str) -> Any:
     """A copy of the dataclass `thing` with the field at `path` set to `value`."""
     name, *inner = path
-    known = [item.name for item in dataclasses.fields(thing)]
+    known = {item.name: str(item.type) for item in dataclasses.fields(thing)}
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(name, list(known), n=1)
         hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
         raise BadRecipe(f"{where} has no field {name!r}; {hint}")
     old = getattr(thing, name)
@@ -151,12 +157,14 @@ def replaced(thing: Any, path: list[str], value: Any, *, where: str) -> Any:
         inside = ", ".join(f"{name}.{item.name}" for item in dataclasses.fields(old))
         raise BadRecipe(f"{where}.{name} cannot be set as a whole from the command line; set one of {inside}")
     else:
-        value = fitting(value, old, f"{where}.{name}")
+        value = fitting(value, old, f"{where}.{name}", known[name])
     return dataclasses.replace(thing, **{name: value})
 
 
-def fitting(value: Any, old: Any, where: str) -> Any:
+def fitting(value: Any, old: Any, where: str, declared: str) -> Any:
     """`value` in the kind of `old`, or BadRecipe. None is taken for what it is; a field that holds None takes anything."""
+    if declared == "float | str" and type(value) in (int, float, str):
+        return value if isinstance(value, str) else float(value)
     if old is None or value is None:
         return tuple(value) if isinstance(value, list) else value
     if isinstance(old, bool) != isinstance(value, bool):

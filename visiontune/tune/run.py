@@ -38,8 +38,10 @@ from visiontune.tune.checkpoints import FIRST, load_weights
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
+from visiontune.tune.learning_curve import LearningCurve
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
+from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.robust import drift, under_corruption
 from visiontune.version import __version__
@@ -75,6 +77,7 @@ class Run:
     history: tuple[Epoch, ...]
     phases: tuple[PhaseResult, ...]
     best: int
+    rates: Rates
     out: Path
     start: dict[str, Tensor] = field(default_factory=dict, repr=False)
     store: Path | None = None
@@ -164,7 +167,7 @@ class Run:
                 progress=step,
             )
         assert card.proof is not None
-        self.metrics["proof"] = asdict(card.proof)
+        self.metrics["proof"] = card.proof.summary()
         self.model = target
         self.save()
         return target
@@ -219,6 +222,12 @@ class Run:
         self.save()
         return found
 
+    def learning_curve(self) -> LearningCurve:
+        """What twice the pictures may give, per class; printed and kept in run.json. See tune.outlook."""
+        from visiontune.tune.outlook import outlook
+
+        return outlook(self)
+
     def worst(self, n: int = 12, split: str = "val") -> list[tuple[Sample, str, float]]:
         """The n pictures of a split it judged worst: (sample, kind it named, probability it gave the true kind), worst first."""
         judged = self.judge(split)
@@ -263,6 +272,7 @@ class Run:
             },
             "history": [asdict(epoch) for epoch in self.history],
             "best": self.best,
+            "rates": asdict(self.rates),
             "phases": [asdict(phase) for phase in self.phases],
             "bands": asdict(self.bands) if self.bands else None,
             "metrics": self.metrics,

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 def summary(results: Sequence[PhaseResult], history: Sequence[Epoch], stages: Sequence[Stage]) -> Table:
     """A row a phase.
 
-    `val loss` is at its best temperature, in nats; `gain (low)` its mean fall and the fall's lower bound; `balanced` the
+    `val loss` is at its best temperature, in nats; `errors` the val pictures named wrongly;
+    `gain (low)` its mean fall and the fall's lower bound; `balanced` the
     balanced accuracy of the phase's last epoch; `kept` the weights that were kept: an epoch's, their moving average or a soup.
     """
     table = Table(title="Fine-tuning: what each phase opened, gained and cost")
-    for heading in ("open", "epochs", "val loss", "gain (low)", "balanced", "CPU s", "kept"):
+    for heading in ("open", "epochs", "val loss", "errors", "gain (low)", "balanced", "CPU s", "kept"):
         table.add_column(heading, justify="left" if heading in ("open", "kept") else "right")
     for result in results:
         part = [epoch for epoch in history if result.start <= epoch.epoch < result.start + result.epochs]
@@ -30,6 +31,7 @@ def summary(results: Sequence[PhaseResult], history: Sequence[Epoch], stages: Se
             f"{result.open} of {len(stages)}, from {lowest}" if result.open else "head",
             str(result.epochs),
             f"{result.val_loss:.4f}",
+            str(result.errors),
             "" if result.gain is None else f"{result.gain:+.4f} ({result.low:+.4f})",
             f"{part[-1].val_balanced_accuracy:.3f}" if part else "",
             f"{sum(epoch.cpu_seconds for epoch in part):.1f}",

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from visiontune.runtime.errors import BadRecipe
 
 EVERYTHING = 1000  # more stages than any backbone has
+ROUNDING = 1e-6
+LENGTH = 12  # epochs of a fixed schedule after its last opening
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unfreeze:
-    """Head first, then stage by stage from the top down: gated by what val gains, or at fixed epochs.
+    """Head first, then the backbone from the top down: gated by what val gains, or at fixed epochs.
 
-    at          epochs (the first is 0) in which more of the backbone opens; None is gated: a phase is kept, and the next
-                one opens, only if val gained beyond the noise of the split. Before the first opening only the head trains: a
-                fitted head keeps the features from being distorted when they open (Kumar et al. 2022, arXiv 2202.10054).
+    at          epochs (the first is 0) in which `step` more stages open; None is gated: a phase is kept, and the next one
+                opens, only if val gained beyond the noise of the split (and, where nothing could be cached, still holds
+                errors). Before the first opening only the head trains: a fitted head keeps the features from being distorted
+                when they open (Kumar et al. 2022, arXiv 2202.10054).
+    step        fixed: stages that an opening opens.
+    shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. Half of
+                the cost still trains from what the closed half gave once; whether everything has to open shows there.
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
-    phase       gated: epochs of each later phase.
-    step        stages that the first opening opens; gated: each phase that is kept doubles it, so that a job far from what
-                the backbone knows reaches the stem in a few phases.
+    phase       gated: epochs of a later phase.
+    full        gated: epochs of the phase in which everything is open.
+    patience    epochs without a better val loss after which a phase ends early.
     decay       a stage's learning rate as a share of that of the stage above it, 0..1 (discriminative rates: Howard and
                 Ruder 2018, arXiv 1801.06146).
-    confidence  gated: share of the bootstrap draws of val in which a phase must have gained, 0.5..1.
+    confidence  gated: share of the bootstrap draws of val in which a phase must have gained, 0.5..1. The default asks for a
+                gain of one standard error.
     """
 
     at: tuple[int, ...] | None = None
-    head: int = 20
-    phase: int = 6
     step: int = 1
-    decay: float = 0.8
-    confidence: float = 0.9
+    shares: tuple[float, ...] = (0.5, 1.0)
+    head: int = 16
+    phase: int = 6
+    full: int = 8
+    patience: int = 6
+    decay: float = 0.95
+    confidence: float = 0.84
 
     def __post_init__(self) -> None:
         at = self.at or ()
@@ -39,7 +50,12 @@ class Unfreeze:
             raise BadRecipe(
                 f"Unfreeze.at must be rising epochs from 0 on, such as (4, 7), or None, got {self.at!r}"
             )
-        for name in ("head", "phase", "step"):
+        rising = list(self.shares) == sorted(set(self.shares))
+        if not rising or any(not 0 < share <= 1 for share in self.shares):
+            raise BadRecipe(
+                f"Unfreeze.shares must be rising shares in 0..1 (0 excluded), such as (0.5, 1.0), got {self.shares!r}"
+            )
+        for name in ("step", "head", "phase", "full", "patience"):
             if getattr(self, name) < 1:
                 raise BadRecipe(f"Unfreeze.{name} must be 1 or more, got {getattr(self, name)}")
         if not 0 < self.decay <= 1:
@@ -62,32 +78,40 @@ class Unfreeze:
         """Whether val decides what opens."""
         return self.at is None
 
-    def open_stages(self, epoch: int, *, of: int) -> int:
-        """How many of the backbone's `of` stages, counted from the top, are open in `epoch`; gated: if every gate opens."""
-        if self.at is not None:
-            return min(of, self.step * sum(opening <= epoch for opening in self.at))
-        if epoch < self.head:
-            return 0
-        kept = 1 + (epoch - self.head) // self.phase
-        return min(of, self.step * (2**kept - 1)) if kept < 10 else of
+    def phases(self, costs: Sequence[float], *, epochs: int | None = None) -> tuple[Phase, ...]:
+        """The longest run for a backbone whose stages have these shares of the forward cost, from the stem up.
 
-    def longest(self, *, of: int) -> int:
-        """Epochs of a gated run in which every gate opens, for a backbone of `of` stages."""
-        phases = 0
-        while self.step * (2**phases - 1) < of:
-            phases += 1
-        return self.head + phases * self.phase
-
-    def phases(self, epochs: int, *, of: int) -> tuple[Phase, ...]:
-        """The run of `epochs` as phases, in order; gated: those of a run in which every gate opens."""
+        Gated: as if every gate opened. `epochs` cuts a gated run off, and is the length of a fixed one (None: LENGTH epochs
+        after its last opening).
+        """
+        opened = self._gated(costs) if self.at is None else self._fixed(len(costs), epochs)
         found: list[Phase] = []
-        for epoch in range(epochs):
-            opened = self.open_stages(epoch, of=of)
-            if found and found[-1].open == opened:
-                found[-1] = Phase(open=opened, start=found[-1].start, epochs=found[-1].epochs + 1)
+        for epoch, count in enumerate(opened[:epochs]):
+            if found and found[-1].open == count:
+                found[-1] = replace(found[-1], epochs=found[-1].epochs + 1)
             else:
-                found.append(Phase(open=opened, start=epoch, epochs=1))
+                found.append(Phase(open=count, start=epoch, epochs=1))
         return tuple(found)
+
+    def _fixed(self, of: int, epochs: int | None) -> list[int]:
+        """Open stages in each epoch."""
+        at = self.at or ()
+        length = LENGTH + max(at, default=0) if epochs is None else epochs
+        return [min(of, self.step * sum(opening <= epoch for opening in at)) for epoch in range(length)]
+
+    def _gated(self, costs: Sequence[float]) -> list[int]:
+        """Open stages in each epoch: the most from the top that fit into a share, one more than before at least."""
+        opened = [0] * self.head
+        for share in self.shares:
+            fitting = [
+                count
+                for count in range(len(costs) + 1)
+                if sum(costs[len(costs) - count :]) <= share + ROUNDING
+            ]
+            count = min(max(max(fitting), opened[-1] + 1), len(costs))
+            if count > opened[-1]:
+                opened += [count] * (self.full if count == len(costs) else self.phase)
+        return opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +126,16 @@ class Phase:
     def end(self) -> int:
         """First epoch after the phase."""
         return self.start + self.epochs
+
+
+def shortened(phases: Sequence[Phase], *, end: int) -> tuple[Phase, ...]:
+    """`phases` when the one that holds epoch `end` - 1 stops there; later ones follow at once."""
+    found: list[Phase] = []
+    for phase in phases:
+        start = found[-1].end if found else phase.start
+        holds = phase.start < end < phase.end
+        found.append(replace(phase, start=start, epochs=end - start if holds else phase.epochs))
+    return tuple(found)
 
 
 def rate(step: int, *, of: int, warmup: float = 0.05, floor: float = 0.02) -> float:
