@@ -25,6 +25,7 @@ from visiontune.runtime.errors import (
     VisiontuneError,
 )
 from visiontune.runtime.inspector import Inspector
+from visiontune.runtime.stream import Stream
 from visiontune.runtime.verdict import Region, Verdict
 from visiontune.version import __version__
 
@@ -41,6 +42,7 @@ __all__ = [
     "ModelCard",
     "Overrun",
     "Region",
+    "Stream",
     "TooSlow",
     "Verdict",
     "VisiontuneError",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from visiontune.commands import audit, card, copy, demo, doctor, inspect, measure, verify
+from visiontune.commands import audit, card, copy, demo, doctor, inspect, measure, verify, watch
 from visiontune.commands.parser import FAILED, WRONG_USE, Parser, Run
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.version import __version__
@@ -15,6 +15,7 @@ from visiontune.version import __version__
 COMMANDS = (
     audit,
     inspect,
+    watch,
     measure,
     card,
     verify,

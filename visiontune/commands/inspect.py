@@ -11,6 +11,7 @@ from visiontune.commands.parser import FAILED, OK, Commands, Given, add_model, c
 from visiontune.runtime.errors import BadFrame
 from visiontune.runtime.frame import is_picture
 from visiontune.runtime.inspector import Inspector
+from visiontune.runtime.journal import printable
 
 MORE = """\
 The columns are separated by tabs. A picture that cannot be read is never passed: its line says review and why, and
@@ -72,10 +73,3 @@ def line(path: Path, found: dict[str, Any]) -> str:
     columns = [found["decision"], severity, found["kind"] or "-", str(path)]
     columns += [found["reason"]] if "reason" in found else []
     return "\t".join(printable(column) for column in columns)
-
-
-def printable(text: str) -> str:
-    """The text with what would break the line or the terminal written as \\n, \\x1b, \\udc80."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
