@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -96,7 +97,11 @@ def clean(model):
     for node in model.graph.node:
         assert (node.domain, node.doc_string, len(node.metadata_props)) == ("", "", 0)
     assert not any(tensor.external_data or tensor.metadata_props for tensor in model.graph.initializer)
-    assert not re.search(rb"/(usr|home|root|tmp|work|Users)/|\.py\b|site-packages", model.SerializeToString())
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    for tensor in told.graph.initializer:
+        tensor.ClearField("raw_data")  # random weights may spell anything
+    assert not re.search(rb"/(usr|home|root|tmp|work|Users)/|\.py\b|site-packages", told.SerializeToString())
     assert not {"BatchNormalization", "Dropout"} & {node.op_type for node in model.graph.node}
     names = [tensor.name for tensor in model.graph.initializer]
     for name in ("temperature", "bands.review_from", "bands.reject_from"):

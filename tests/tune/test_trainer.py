@@ -157,7 +157,15 @@ class Signal(lightning.Callback):
             os.kill(os.getpid(), self.number)
 
 
-def test_ctrl_c_stays_a_keyboard_interrupt_and_can_be_pressed_again(tuned):
+@pytest.fixture
+def listening():
+    """A process that was started in the background may ignore Ctrl-C; here it does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stays_a_keyboard_interrupt_and_can_be_pressed_again(tuned, listening):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         tuned(callbacks=[Signal(signal.SIGINT)])
