@@ -3,9 +3,8 @@
 Camera  crops of signs from a moving car: dusk, glare, motion blur; mostly small, a few dozen pixels a side.
 Data    DATA/<kind>/*.png or a manifest.csv with path, label and group (one drive past a sign is one group: its frames
         are nearly the same picture, and must not be split between train and test).
-Expect  German signs (43 kinds, split by drive past), mobilenetv2_035, 3 seeds: top-1 .964 (.961 to .966) and balanced accuracy
-        .963 (.956 to .967) on 1674 test crops, 3 to 5 % for review; every gate opens; 5 to 9 minutes on 2 busy cores
-        (200 CPU seconds), 0.3 ms a crop.
+Expect  German signs (43 kinds, split by drive past), mobilenetv2_035, one seed: top-1 .973 and balanced accuracy .971 on 1674
+        test crops, 4 % for review; every gate opens; 10 minutes on 2 busy cores (150 CPU seconds), 0.3 ms a crop.
 Run     python recipes/traffic_signs.py DATA --out DIR
 """
 
