@@ -30,7 +30,6 @@ MORE = {
     "resnet18": (64, 64),
     "mobilenetv2_035": (64, 64),
     "convnext_atto": (64, 64),
-    "vit_tiny_patch16_224": (224, 224),
 }
 pytestmark = pytest.mark.xdist_group("exact")  # one worker trains each net once
 every = pytest.mark.parametrize(
