@@ -16,20 +16,17 @@ from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+import benchmarks
 import numpy as np
 import torch
 
 from visiontune.data.batches import label_indices
 from visiontune.data.fit import Fit
 from visiontune.data.store import load
-from visiontune.runtime.whole import whole as written_whole
 from visiontune.tune import read
 from visiontune.tune.backbone import make_backbone, normalisation
 from visiontune.tune.learning_curve import learning_curve, part_weights
 from visiontune.tune.nested import Features, named_by_ridge, places
-
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measure_learning_curve: begin -->", "<!-- measure_learning_curve: end -->"
 
 
 def main():
@@ -128,15 +125,7 @@ def write(lines, given):
         "| data | error of | cases | band holds | truth below | truth above | width of the band | middle misses by |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    text = PAGE.read_text("utf-8") if PAGE.exists() else "# Benchmarks\n"
-    marked = "\n".join([BEGIN, *head, *lines, END])
-    if BEGIN in text and END in text:
-        before, _, rest = text.partition(BEGIN)
-        text = before + marked + rest.partition(END)[2]
-    else:
-        text = f"{text.rstrip()}\n\n{marked}\n"
-    with written_whole(PAGE) as draft:
-        draft.write_text(text, "utf-8")
+    benchmarks.put(__file__, "\n".join([*head, *lines]))
 
 
 if __name__ == "__main__":

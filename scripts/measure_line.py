@@ -22,6 +22,7 @@ from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time
 from typing import Any, NamedTuple
 
+import benchmarks
 import numpy as np
 import onnxruntime
 import PIL
@@ -30,8 +31,6 @@ from visiontune import Inspector, Stream, VisiontuneError, __version__
 from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import check_words
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measure_line: begin -->", "<!-- measure_line: end -->"
 OVERHEAD = 0.10  # of a model that takes about 2 ms
 IMPORT_S = 0.2  # on top of numpy and onnxruntime
 ROUNDS = 9
@@ -87,7 +86,7 @@ def main() -> int:
         "--size", type=size, default="224x224", metavar="HxW", help="of the frames (default: %(default)s)"
     )
     parser.add_argument("--frames", type=int, default=1000, help="calls on each side (default: %(default)s)")
-    parser.add_argument("--write", action="store_true", help=f"put the result into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the result into {benchmarks.PAGE.name}")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(given.model) if given.model else made(Path(folder))
@@ -101,7 +100,7 @@ def main() -> int:
     page = "\n".join(["## The line", "", *machine(), "", *lines])
     print(page)
     if given.write:
-        write(page)
+        benchmarks.put(__file__, page)
     return 0
 
 
@@ -312,21 +311,6 @@ def machine() -> list[str]:
         f"{processor}, {os.cpu_count()} cores, {platform.system()}; Python {platform.python_version()}, {versions}, "
         f"visiontune {__version__}; one thread."
     ]
-
-
-def write(section: str) -> None:
-    """Puts the section between its markers in the page, which it makes if there is none."""
-    text = PAGE.read_text("utf-8") if PAGE.exists() else "# Benchmarks\n"
-    marked = f"{BEGIN}\n{section}\n{END}"
-    if BEGIN in text and END in text:
-        before, _, rest = text.partition(BEGIN)
-        text = before + marked + rest.partition(END)[2]
-    else:
-        text = f"{text.rstrip()}\n\n{marked}\n"
-    PAGE.parent.mkdir(exist_ok=True)
-    draft = PAGE.with_name(f".{PAGE.name}.{os.getpid()}.tmp")
-    draft.write_text(text, "utf-8")
-    draft.replace(PAGE)
 
 
 def kept(held: bool) -> str:

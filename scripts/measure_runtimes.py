@@ -21,14 +21,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import benchmarks
 import numpy as np
 import onnxruntime
 
 from visiontune import Bands, Inspector, __version__
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measure_runtimes: begin -->", "<!-- measure_runtimes: end -->"
 UNREACHABLE = 3
 NEWEST = "newest"
 
@@ -80,7 +79,7 @@ def main() -> int:
         "--data", type=Path, metavar="FOLDER", help="pictures, those of the model's proof among them"
     )
     parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS), metavar="VERSION")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {benchmarks.PAGE.name}")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="visiontune-runtimes-") as folder:
         model, data = (given.model, given.data) if given.model else cooked(Path(folder))
@@ -99,7 +98,7 @@ def main() -> int:
         page = "\n".join(section(model, rows, here, bool(data)))
     print(page)
     if given.write:
-        write(page)
+        benchmarks.put(__file__, page)
     return 0 if all(found["agrees"] for found in rows) else 1
 
 
@@ -204,20 +203,6 @@ def section(model: Path, rows: list[dict[str, Any]], here: dict[str, Any], prove
             f"{found['flips']} | {found['open_ms']:.0f} | {found['cpu_ms']:.2f} |"
         )
     return lines
-
-
-def write(page: str) -> None:
-    """Puts the section between its markers in the page, which it makes if there is none."""
-    text = PAGE.read_text("utf-8") if PAGE.exists() else "# Benchmarks\n"
-    marked = f"{BEGIN}\n{page}\n{END}"
-    if BEGIN in text and END in text:
-        before, _, rest = text.partition(BEGIN)
-        text = before + marked + rest.partition(END)[2]
-    else:
-        text = f"{text.rstrip()}\n\n{marked}\n"
-    draft = PAGE.with_name(f".{PAGE.name}.{os.getpid()}.tmp")
-    draft.write_text(text, "utf-8")
-    draft.replace(PAGE)
 
 
 if __name__ == "__main__":
