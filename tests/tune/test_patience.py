@@ -41,9 +41,8 @@ def test_a_phase_ends_when_patience_does(tiny_recipe, parts_folder, tmp_path):
     assert first.epochs < 12
     losses = [epoch.val_tempered for epoch in run.history[: first.epochs]]
     assert losses.index(min(losses)) == len(losses) - 3
-    if len(run.phases) > 1:
-        assert run.phases[1].start == first.epochs
-        assert run.history[first.epochs].open > 0
+    assert run.phases[1].start == first.epochs
+    assert run.history[first.epochs].open > 0
     again = finetune(
         recipe, read(parts_folder), out=tmp_path / "run", resume=True, console=Console(file=io.StringIO())
     )

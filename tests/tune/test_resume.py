@@ -29,7 +29,7 @@ CLEANED = Moment("visiontune.tune.finetune:remove")
 CALIBRATED = Moment("visiontune.tune.run:export")
 PROVING = Moment("visiontune.tune.export:prove")
 SAVING = Moment("visiontune.tune.run:Run.save", nth=2)
-REPORTING = Moment("visiontune.report.page:whole")
+REPORTING = Moment("visiontune.report.template:whole")
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-
-from markupsafe import Markup
 
 from visiontune.data.audit import Audit, Finding
 from visiontune.report import words
 from visiontune.report.embed import Picture, thumbnail
-from visiontune.report.page import environment
-from visiontune.runtime.whole import whole
+from visiontune.report.template import filled, put
 
 LOOSE = 8  # pictures of a finding that has no sets
 SETS, PER_SET = 4, 6  # sets of a finding, and pictures of each
@@ -46,23 +42,15 @@ class Section:
 
 def write(path: str | Path, audit: Audit) -> Path:
     """Writes the page to `path`, at once or not at all; makes its folder where there is none. Gives the path."""
-    text = render(audit)
-    target = Path(path)
-    with whole(target) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-    return target
+    return put(path, render(audit))
 
 
 def render(audit: Audit) -> str:
     """The page as text. The same audit gives the same page."""
-    package = files("visiontune.report")
-    template = environment().from_string(package.joinpath("audit_page.html").read_text(encoding="utf-8"))
     said = audit.as_dict()
     exposures = audit.by_code.get("exposures")
-    return template.render(
-        css=Markup(
-            package.joinpath("page.css").read_text(encoding="utf-8")
-        ),  # our own file, not foreign text
+    return filled(
+        "audit_page.html",
         data=said["data"],
         made_by=said["made_by"],
         serious=sum(f.harm == "serious" for f in audit.findings),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from visiontune.report import plots, rates, words
 from visiontune.report.embed import Picture, figure, thumbnail
 from visiontune.report.findings import Findings
 from visiontune.report.promise import headline
+from visiontune.report.template import filled, put
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
-from visiontune.runtime.whole import whole
 
 WORST = 12  # pictures shown
 
@@ -39,21 +36,13 @@ class Shown:
 
 def write(path: str | Path, findings: Findings) -> Path:
     """Writes the page to `path`, at once or not at all; makes its folder where there is none. Gives the path."""
-    text = render(findings)
-    target = Path(path)
-    with whole(target) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-    return target
+    return put(path, render(findings))
 
 
 def render(findings: Findings) -> str:
     """The page as text. The same findings give the same page."""
-    package = files("visiontune.report")
-    template = environment().from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
-    return template.render(
-        css=Markup(
-            package.joinpath("page.css").read_text(encoding="utf-8")
-        ),  # our own file, not foreign text
+    return filled(
+        "page.html",
         f=findings,
         headline=headline(findings),
         confidence=words.asked(rates.CONFIDENCE),
@@ -72,22 +61,6 @@ def render(findings: Findings) -> str:
         thresholds=thresholds(findings.bands),
         **figures(findings),
     )
-
-
-def environment() -> Environment:
-    """Escapes everything, and fails on a name that is not there."""
-    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters.update(
-        percent=words.percent,
-        at_most=words.at_most,
-        at_least=words.at_least,
-        asked=words.asked,
-        moment=words.moment,
-        whole=words.whole,
-        counted=words.counted,
-        name=words.printable,
-    )
-    return made
 
 
 def figures(findings: Findings) -> dict[str, Picture]:

@@ -64,7 +64,7 @@ class Feeds:
 
     While most of the backbone is closed, epoch e shows view e modulo `recipe.views` of every picture, cached or not, so that
     a result does not depend on what fits into the cache. Where caching would not pay, and where `views` is 0, every epoch
-    augments anew: a network that is wide open learns four fixed views by heart.
+    augments anew, which costs no more there.
     """
 
     def __init__(

@@ -37,10 +37,10 @@ class Recipe:
                   range test on what the closed backbone gives.
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
     l2_sp         pull of open stages towards the weights they started from (L2-SP, Li et al. 2018, arXiv 1802.01483), which then
-                  replaces their weight decay; 0 is off, 0.1 a gentle start for few pictures.
+                  replaces their weight decay: a step of rate lr goes back by the share lr * l2_sp of the way. 0 is off.
     accumulate    batches whose gradients make one step of the optimizer; for a large step in little memory.
-    precision     "32-true", or "bf16-mixed": weights stay float32, and it is 1.2 to 1.75 times as fast on processors and GPUs
-                  that calculate in bfloat16. "16-mixed" is for older GPUs.
+    precision     "32-true", or "bf16-mixed" for processors and GPUs that calculate in bfloat16: weights stay float32 (see
+                  finetune for what it gains). "16-mixed" is for older GPUs.
     drop_path     stochastic depth of the backbone, for architectures that have it.
     views         augmented views of each picture that epochs take turns with; they let the closed stages be computed once.
                   0 augments anew in every epoch, and then nothing of the train share is cached.
