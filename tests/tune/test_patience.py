@@ -47,3 +47,12 @@ def test_a_phase_ends_when_patience_does(tiny_recipe, parts_folder, tmp_path):
         recipe, read(parts_folder), out=tmp_path / "run", resume=True, console=Console(file=io.StringIO())
     )
     assert [phase.epochs for phase in again.phases] == [phase.epochs for phase in run.phases]
+
+
+def test_a_fixed_schedule_opens_when_it_says(tiny_recipe, parts_folder, tmp_path):
+    recipe = replace(tiny_recipe, lr=0.3, epochs=10, unfreeze=Unfreeze(at=(6,), patience=1))
+    run = finetune(recipe, read(parts_folder), out=tmp_path / "run", console=Console(file=io.StringIO()))
+    losses = [epoch.val_tempered for epoch in run.history[:6]]
+    assert min(losses) < losses[-1]  # patience would have ended it before
+    assert [epoch.open for epoch in run.history[:7]] == [0] * 6 + [1]
+    assert len(run.history) < 10  # the last phase has nothing to wait for

@@ -29,8 +29,8 @@ class PhaseResult:
     """How a phase ended.
 
     `chosen` is "epoch", "average" or "soup"; `val_loss` that of the chosen weights in nats, `errors` the val pictures they
-    name wrongly; `gain` the mean fall of the
-    val loss, at its best temperature, against what was kept before, `low` its lower bound (None in the first phase).
+    name wrongly; `gain` the mean fall of the val loss, at its best temperature, against what was kept before, `low` its
+    lower bound (None in the first phase).
     """
 
     open: int
@@ -75,7 +75,9 @@ class Keeper:
         assert self.averages is not None
         self.averages.epoch(self.net, val_losses[-1])
         stale = len(val_losses) - 1 - int(np.argmin(val_losses))
-        if epoch < phase.end - 1 and stale >= self.recipe.unfreeze.patience:
+        # a fixed schedule names the epochs of its openings, so only what follows the last of them may end early
+        may = self.recipe.unfreeze.gated or phase == self.feeds.phases[-1]
+        if may and epoch < phase.end - 1 and stale >= self.recipe.unfreeze.patience:
             self.feeds.phases = shortened(self.feeds.phases, end=epoch + 1)
             phase = replace(phase, epochs=len(val_losses))
         if epoch == phase.end - 1:

@@ -27,7 +27,7 @@ class Unfreeze:
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
     phase       gated: epochs of a later phase.
     full        gated: epochs of the phase in which everything is open.
-    patience    epochs without a better val loss after which a phase ends early.
+    patience    epochs without a better val loss after which a phase ends early; of a fixed schedule only the last one.
     decay       a stage's learning rate as a share of that of the stage above it, 0..1 (discriminative rates: Howard and
                 Ruder 2018, arXiv 1801.06146).
     confidence  gated: share of the bootstrap draws of val in which a phase must have gained, 0.5..1. The default asks for a
