@@ -50,9 +50,31 @@ def test_a_phase_ends_when_patience_does(tiny_recipe, parts_folder, tmp_path):
 
 
 def test_a_fixed_schedule_opens_when_it_says(tiny_recipe, parts_folder, tmp_path):
-    recipe = replace(tiny_recipe, lr=0.3, epochs=10, unfreeze=Unfreeze(at=(6,), patience=1))
+    recipe = replace(tiny_recipe, lr=0.3, epochs=30, unfreeze=Unfreeze(at=(6,), patience=1))
     run = finetune(recipe, read(parts_folder), out=tmp_path / "run", console=Console(file=io.StringIO()))
     losses = [epoch.val_tempered for epoch in run.history[:6]]
     assert min(losses) < losses[-1]  # patience would have ended it before
     assert [epoch.open for epoch in run.history[:7]] == [0] * 6 + [1]
-    assert len(run.history) < 10  # the last phase has nothing to wait for
+    assert len(run.history) < 30  # the last phase has nothing to wait for
+
+
+def test_the_last_phase_is_brief_unless_it_gains_at_once(tiny_recipe, parts_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("visiontune.tune.keeper.SURE", 0.5)  # so few pictures leave more doubt than that
+    data, quiet = read(parts_folder), Console(file=io.StringIO())
+    schedule = Unfreeze(head=1, brief=3, full=7, confidence=0.5)
+
+    def opened(lr, name, resume=False, epochs=None):
+        recipe = replace(tiny_recipe, lr=lr, epochs=epochs, unfreeze=schedule)
+        run = finetune(recipe, data, out=tmp_path / name, resume=resume, console=quiet)
+        return run.phases[0].val_loss, [epoch for epoch in run.history if epoch.open]
+
+    before, epochs = opened(0.06, "far too high")
+    assert epochs[1].val_tempered > before
+    assert len(epochs) == 3
+    assert epochs[0].lr == epochs[1].lr == 0.06 and epochs[2].lr < 0.04
+    before, epochs = opened(0.003, "gains")
+    assert epochs[1].val_tempered < before
+    assert len(epochs) == 7
+    assert epochs[2].lr == 0.003 and epochs[-1].lr < 0.001
+    assert opened(0.003, "gains", resume=True)[1] == epochs
+    assert len(opened(0.003, "cut off", epochs=6)[1]) == 5

@@ -161,12 +161,30 @@ def test_a_filled_cache_is_used_again_and_a_foreign_one_is_emptied(tmp_path):
     cuts = plan(net, [5], frames, pictures=4, budget=1e9).cuts
     cache_of(net, cuts, tmp_path / "cache", seed=0).fill("val", batches(frames), 4)
     again = cache_of(net, cuts, tmp_path / "cache", seed=0)
-    assert again.filled("val")
+    assert again.filled("val", 5)
     again.fill("val", iter([]), 4)  # would complain if it computed
-    assert not cache_of(net, cuts, tmp_path / "cache", seed=1).filled("val")
+    assert not cache_of(net, cuts, tmp_path / "cache", seed=1).filled("val", 5)
     with torch.no_grad():
         next(net.backbone.parameters()).add_(1)
-    assert not cache_of(net, cuts, tmp_path / "cache", seed=1).filled("other weights")
+    assert not cache_of(net, cuts, tmp_path / "cache", seed=1).filled("other weights", 5)
+
+
+def test_a_later_fill_computes_nothing_above_its_boundary(tmp_path):
+    net, size = made("test_resnet")
+    frames = pictures(size, 7)
+    cuts = plan(net, [3, 5], frames[:2], pictures=7, budget=1e9).cuts
+    whole = cache_of(net, cuts, tmp_path / "whole")
+    whole.fill("view 2", batches(frames), 7)
+    cache = cache_of(net, cuts, tmp_path / "cache")
+    above = []
+    modules = dict(net.backbone.named_modules())
+    hooks = [modules[n].register_forward_hook(lambda *_: above.append(1)) for n in net.stages[3].modules]
+    cache.fill("view 2", batches(frames), 7, closed=3)
+    for hook in hooks:
+        hook.remove()
+    assert not above
+    assert cache.filled("view 2", 3) and not cache.filled("view 2", 5)
+    assert np.array_equal(cache.kept("view 2", 3), whole.kept("view 2", 3))
 
 
 def test_a_fill_that_is_cut_off_leaves_no_file_that_looks_whole(tmp_path):
@@ -181,7 +199,7 @@ def test_a_fill_that_is_cut_off_leaves_no_file_that_looks_whole(tmp_path):
 
     with pytest.raises(OSError, match="no space"):
         cache.fill("val", broken(), 6)
-    assert not cache.filled("val")
+    assert not cache.filled("val", 5)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["identity"]
     with pytest.raises(ValueError, match="expected 6"):
         cache.fill("val", batches(frames[:3]), 6)
@@ -208,9 +226,9 @@ def test_what_a_kill_left_half_written_is_taken_away_and_never_read(tmp_path):
     left = tmp_path / "cache" / f".{cache.path('val', 5).name}.4711.tmp"
     left.write_bytes(b"\x93NUMPY")
     again = cache_of(net, cuts, tmp_path / "cache")
-    assert not left.exists() and not again.filled("val")
+    assert not left.exists() and not again.filled("val", 5)
     again.fill("val", batches(frames), 6)
-    assert again.filled("val") and len(again.kept("val", 5)) == 6
+    assert again.filled("val", 5) and len(again.kept("val", 5)) == 6
 
 
 def test_a_key_of_which_one_cut_is_missing_is_filled_again(tmp_path):
@@ -222,7 +240,7 @@ def test_a_key_of_which_one_cut_is_missing_is_filled_again(tmp_path):
     before = np.array(cache.kept("val", 3))
     cache.path("val", 3).unlink()
     again = cache_of(net, cuts, tmp_path / "cache")
-    assert not again.filled("val")
+    assert not again.filled("val", 3)
     again.fill("val", batches(frames), 6)
     assert np.array_equal(again.kept("val", 3), before)
 
@@ -234,7 +252,7 @@ def test_a_mark_that_a_kill_left_half_written_empties_the_folder(tmp_path):
     cache_of(net, cuts, tmp_path / "cache").fill("val", batches(frames), 4)
     mark = tmp_path / "cache" / "identity"
     mark.write_text(mark.read_text()[:10])
-    assert not cache_of(net, cuts, tmp_path / "cache").filled("val")
+    assert not cache_of(net, cuts, tmp_path / "cache").filled("val", 5)
 
 
 def test_another_precision_is_another_cache(tmp_path):
@@ -243,7 +261,7 @@ def test_another_precision_is_another_cache(tmp_path):
     cuts = plan(net, [3], frames, pictures=4, budget=1e9).cuts
     cache_of(net, cuts, tmp_path / "cache").fill("val", batches(frames), 4)
     exact = PrefixCache(net, cuts, tmp_path / "cache", identity={}, exact=True)
-    assert not exact.filled("val")
+    assert not exact.filled("val", 3)
     exact.fill("val", batches(frames), 4)
     net.eval()
     assert np.array_equal(
@@ -264,7 +282,7 @@ def test_what_float16_cannot_hold_is_stored_as_float32_and_not_clipped(tmp_path)
     cache = cache_of(net, cuts, tmp_path / "cache")
     with pytest.raises(TooLarge):
         cache.fill("val", batches(frames), 6)
-    assert not cache.filled("val")
+    assert not cache.filled("val", 3)
     cache.fill("val", batches(frames), 6)
     net.eval()
     exact = prefixes([third], net.normalised(torch.from_numpy(frames)))[0].numpy()

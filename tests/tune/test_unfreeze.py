@@ -32,7 +32,7 @@ def test_all_opens_everything_at_once_and_never_nothing():
 
 
 def test_gated_phases_open_shares_of_the_cost():
-    gated = Unfreeze(head=3, phase=2, full=4)
+    gated = Unfreeze(shares=(0.5, 1.0), head=3, phase=2, brief=4)
     assert opened(gated) == [(0, 3), (4, 2), (8, 4)]
     assert opened(gated, costs=[0.1, 0.1, 0.4, 0.3, 0.1]) == [(0, 3), (2, 2), (5, 4)]
     # a top stage that is dearer than the share opens all the same

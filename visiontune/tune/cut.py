@@ -9,7 +9,7 @@ relies on a cut, because a model with a side branch round the boundary breaks th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
 import torch
@@ -97,16 +97,34 @@ class Cut:
                 module.__dict__.pop("forward", None)
 
 
+class Reached(Exception):
+    """The highest boundary was passed: what comes after it need not be computed."""
+
+
 def prefixes(cuts: Sequence[Cut], frames: Tensor) -> list[Tensor]:
-    """What each cut keeps of normalised pictures (N, 3, h, w), all from one forward pass without gradient."""
+    """What each cut keeps of normalised pictures (N, 3, h, w), from one forward pass without gradient up to the highest."""
     kept: list[dict[str, Tensor]] = [{} for _ in cuts]
-    backbone = cuts[0].backbone
+    highest = max(cuts, key=lambda cut: cut.closed)
+    features: Tensor | None = None
+
+    def end(*_: Any) -> None:
+        raise Reached
+
     with torch.no_grad(), ExitStack() as stack:
         for cut, found in zip(cuts, kept, strict=True):
             if not cut.whole:
                 stack.enter_context(listening({cut.last: cut.modules[cut.last]}, found))
-        features = backbone(frames)
-    return [features if cut.whole else found[cut.last] for cut, found in zip(cuts, kept, strict=True)]
+        if not highest.whole:
+            stack.callback(highest.modules[highest.last].register_forward_hook(end).remove)
+        with suppress(Reached):
+            features = highest.backbone(frames)
+    found_all = []
+    for cut, found in zip(cuts, kept, strict=True):
+        tensor = features if cut.whole else found.get(cut.last)
+        if tensor is None:
+            raise Uncuttable(f"{cut.last} does not run below the boundary")
+        found_all.append(tensor)
+    return found_all
 
 
 @contextmanager

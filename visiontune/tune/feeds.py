@@ -62,9 +62,9 @@ class KeptBatches:
 class Feeds:
     """The batches of every epoch of a run.
 
-    While most of the backbone is closed, epoch e shows view e modulo `recipe.views` of every picture, cached or not, so that
-    a result does not depend on what fits into the cache. Where caching would not pay, and where `views` is 0, every epoch
-    augments anew, which costs no more there.
+    While most of the backbone is closed, the e-th epoch of a phase shows view e modulo `views(phase)` of every picture, cached
+    or not, so that a result does not depend on what fits into the cache. Where caching would not pay, and where
+    `recipe.views` is 0, every epoch augments anew, which costs no more there.
     """
 
     def __init__(
@@ -82,15 +82,24 @@ class Feeds:
         self.train, self.val = train, val
         self.folder = folder
         self.cache: PrefixCache | None = None
+        self._say: Callable[[str], None] = lambda line: None
 
     def worth(self, phase: Phase) -> bool:
         """Whether so much of the backbone is closed that caching what it gives pays."""
-        closed = len(self.net.stages) - phase.open
-        return sum(cost.forward for cost in self.costs[:closed]) >= WORTH
+        return sum(cost.forward for cost in self.costs[: self._closed(phase)]) >= WORTH
 
     def returning(self, phase: Phase) -> bool:
         """Whether the views of a phase come back."""
         return self.recipe.views > 0 and self.worth(phase)
+
+    def views(self, phase: Phase) -> int:
+        """How many views of each picture a phase shows that returns to them.
+
+        Half of them where only the head of a gated run trains: more gave it nothing that could be measured, and each costs a
+        forward pass of everything. Those of a later phase end at its boundary.
+        """
+        views = self.recipe.views
+        return -(-views // 2) if self.recipe.unfreeze.gated and not phase.open else views
 
     def prepare(self, console: Console, *, device: torch.device | None = None) -> None:
         """Checks the cuts, says what the cache will hold, and fills it. The network must be at its start.
@@ -108,9 +117,9 @@ class Feeds:
     def _prepare(self, console: Console) -> None:
         recipe, n = self.recipe, len(self.train.data)
         cached = [phase for phase in self.phases if self.worth(phase)]
-        closed = [len(self.net.stages) - phase.open for phase in cached]
-        views = min(recipe.views, sum(phase.epochs for phase in cached))
-        pictures = views * n + len(self.val.data)
+        closed = [self._closed(phase) for phase in cached]
+        shown = [min(self.views(phase), phase.epochs) for phase in cached]
+        pictures = max(shown, default=0) * n + len(self.val.data)
         made = plan(
             self.net, closed, self.train.frames[:4], pictures=pictures, budget=recipe.cache_gb * GIGABYTE
         )
@@ -124,18 +133,23 @@ class Feeds:
             "val": [s.id for s in self.val.data],
         }
         self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity, exact=made.exact)
+        self._say = lambda line: console.print(f"  {line}", highlight=False)
         size = made.bytes_per_picture * pictures / 1e6
-        console.print(
-            f"  closed stages are computed once: {views} views of {n} pictures and val, {size:.1f} MB on disk"
-            + ("" if made.exact else ", in half precision (float32 would pass cache_gb)"),
-            highlight=False,
+        self._say(
+            f"closed stages are computed once: {max(shown)} views of {n} pictures and val, at most {size:.1f} MB on disk"
+            + ("" if made.exact else ", in half precision (float32 would pass cache_gb)")
         )
-        with counted(console, "computing the closed stages", pictures) as step:
+        with counted(console, "computing the closed stages", shown[0] * n + len(self.val.data)) as step:
             self._fill(VAL, plain_views(self.val), step)
-            for view in range(views):
+            for view in range(shown[0]):
                 self._fill(view_key(view), self._views(self.train, view), step)
 
-    def _fill(self, key: str, views: Views, step: Callable[[int], None]) -> None:
+    def _closed(self, phase: Phase) -> int:
+        return len(self.net.stages) - phase.open
+
+    def _fill(
+        self, key: str, views: Views, step: Callable[[int], None], *, closed: int | None = None
+    ) -> None:
         assert self.cache is not None
 
         def frames() -> Iterator[Tensor]:
@@ -145,7 +159,7 @@ class Feeds:
 
         while True:
             try:
-                return self.cache.fill(key, frames(), len(views))
+                return self.cache.fill(key, frames(), len(views), closed=closed)
             except TooLarge:  # once for each cut at most
                 continue
 
@@ -154,12 +168,15 @@ class Feeds:
 
     def training(self, epoch: int, phase: Phase) -> Any:
         """Shuffled batches of an epoch. The order depends on seed and epoch alone."""
-        recipe = self.recipe
-        view = epoch % recipe.views if self.returning(phase) else epoch
-        closed = len(self.net.stages) - phase.open
+        recipe, closed = self.recipe, self._closed(phase)
+        view = (epoch - phase.start) % self.views(phase) if self.returning(phase) else epoch
         if self.cache is not None and self.returning(phase) and closed in self.cache.cuts:
             order = Shuffled(len(self.train.data), seed=recipe.seed, epoch=epoch).order
-            kept = self.cache.kept(view_key(view), closed)
+            key = view_key(view)
+            if not self.cache.filled(key, closed):
+                self._say(f"computing the closed stages of {key} of each picture")
+                self._fill(key, self._views(self.train, view), lambda _: None, closed=closed)
+            kept = self.cache.kept(key, closed)
             return KeptBatches(kept, label_indices(self.train.data), order, recipe.batch, whole=False)
         return training_batches(
             self._views(self.train, view), batch=recipe.batch, seed=recipe.seed, epoch=epoch
@@ -167,7 +184,7 @@ class Feeds:
 
     def validation(self, phase: Phase) -> Any:
         """The val share as it is, in order."""
-        closed = len(self.net.stages) - phase.open
+        closed = self._closed(phase)
         if self.cache is not None and closed in self.cache.cuts:
             order = range(len(self.val.data))
             return KeptBatches(
@@ -182,7 +199,7 @@ class Feeds:
         """
         share, key = (self.val, VAL) if view is None else (self.train, view_key(view))
         everything = len(self.net.stages)
-        if self.cache is not None and everything in self.cache.cuts and self.cache.filled(key):
+        if self.cache is not None and everything in self.cache.cuts and self.cache.filled(key, everything):
             return np.asarray(self.cache.kept(key, everything), np.float16)
         views = plain_views(share) if view is None else self._views(share, view)
         device = next(self.net.parameters()).device
@@ -200,7 +217,7 @@ class Feeds:
             raw: Tensor = self.net(batch["frames"])
             return raw
         assert self.cache is not None
-        cut = self.cache.cuts[len(self.net.stages) - phase.open]
+        cut = self.cache.cuts[self._closed(phase)]
         kept = batch["kept"].float()
         if cut.channels_last:
             kept = kept.contiguous(memory_format=torch.channels_last)

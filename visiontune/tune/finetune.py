@@ -17,6 +17,7 @@ from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
 from visiontune.heads import Labels
 from visiontune.runtime.errors import BadRecipe
+from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
 from visiontune.tune.checkpoints import BEST, LAST, load_weights
 from visiontune.tune.costs import costs, stage_table
@@ -35,6 +36,7 @@ from visiontune.tune.trainer import make_trainer, quiet, settings, stoppable
 from visiontune.tune.unfreeze import Phase
 
 
+@keeping_memory()
 def finetune(
     recipe: Recipe,
     data: Dataset,

@@ -21,7 +21,9 @@ from visiontune.tune.feeds import Feeds
 from visiontune.tune.gate import gained
 from visiontune.tune.net import Net
 from visiontune.tune.recipe import Recipe
-from visiontune.tune.unfreeze import Phase, shortened
+from visiontune.tune.unfreeze import TOLD, Phase, shortened
+
+SURE = 0.999  # share of the bootstrap draws of val in which a gain is beyond doubt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +72,34 @@ class Keeper:
         assert self.averages is not None
         self.averages.step(self.net)
 
-    def epoch(self, epoch: int, phase: Phase, val_losses: Sequence[float]) -> None:
-        """After every epoch, with the val losses of the phase so far; the last epoch, or patience at its end, closes it."""
+    def epoch(
+        self, epoch: int, phase: Phase, val_losses: Sequence[float], losses: NDArray[np.float64]
+    ) -> None:
+        """After every epoch, with the mean val losses of the phase so far, and those of this epoch picture by picture (n,).
+
+        The last epoch, or patience at its end, closes the phase. One with a cooldown grows where it gained at once.
+        """
         assert self.averages is not None
         self.averages.epoch(self.net, val_losses[-1])
         stale = len(val_losses) - 1 - int(np.argmin(val_losses))
         # a fixed schedule names the epochs of its openings, so only what follows the last of them may end early
         may = self.recipe.unfreeze.gated or phase == self.feeds.phases[-1]
-        if may and epoch < phase.end - 1 and stale >= self.recipe.unfreeze.patience:
+        if phase.cooldown:
+            if epoch == phase.start + TOLD - 1 and self._far(losses):
+                recipe = self.recipe
+                self.feeds.phases = recipe.unfreeze.lengthened(self.feeds.phases, epochs=recipe.epochs)
+                phase = self.feeds.phases[-1]
+        elif may and epoch < phase.end - 1 and stale >= self.recipe.unfreeze.patience:
             self.feeds.phases = shortened(self.feeds.phases, end=epoch + 1)
             phase = replace(phase, epochs=len(val_losses))
         if epoch == phase.end - 1:
             self._close(phase)
+
+    def _far(self, losses: NDArray[np.float64]) -> bool:
+        """Whether val losses (n,) have fallen below those of what was kept beyond doubt: much is left to learn."""
+        assert self.kept_losses is not None
+        groups = [sample.group for sample in self.feeds.val.data]
+        return gained(self.kept_losses, losses, groups, confidence=SURE).kept
 
     def _close(self, phase: Phase) -> None:
         assert self.averages is not None

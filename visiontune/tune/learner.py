@@ -93,8 +93,13 @@ class Learner(lightning.LightningModule):
         return self.feeds.validation(self.phase(self.current_epoch))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW over every stage from the start; closed stages have no gradient and are skipped by it."""
-        return torch.optim.AdamW(parameter_groups(self.net, self.recipe, self.rates), lr=self.rates.head)
+        """AdamW over every stage from the start; closed stages have no gradient and are skipped by it.
+
+        One kernel for all tensors where it may be: Lightning does not clip gradients for it in mixed precision.
+        """
+        groups = parameter_groups(self.net, self.recipe, self.rates)
+        fused = self.trainer.precision == "32-true" and self.device.type in ("cpu", "cuda")
+        return torch.optim.AdamW(groups, lr=self.rates.head, fused=fused)
 
     def phase(self, epoch: int) -> Phase:
         """The phase that `epoch` belongs to."""
@@ -131,7 +136,9 @@ class Learner(lightning.LightningModule):
             torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
         phase = self.phase(self.current_epoch)
         step = batch_idx // self.trainer.accumulate_grad_batches
-        share = rate((self.current_epoch - phase.start) * self.steps + step, of=phase.epochs * self.steps)
+        done = (self.current_epoch - phase.start) * self.steps + step
+        cooldown = phase.cooldown * self.steps if phase.cooldown else None
+        share = rate(done, of=phase.epochs * self.steps, cooldown=cooldown)
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         for group in optimizer.param_groups:
@@ -169,7 +176,7 @@ class Learner(lightning.LightningModule):
         raw, labels = (torch.cat(column) for column in zip(*self._judged, strict=True))
         self._judged = []
         val_loss = float(self.net.head.losses(raw, {"label": labels}).mean())
-        tempered = float(tempered_losses(self.net.head, raw, labels).mean())
+        losses = tempered_losses(self.net.head, raw, labels)
         predicted = self.net.head.answer(raw)["kinds"].argmax(1).cpu().numpy()
         actual = labels.cpu().numpy()
         wall, cpu = self._clock
@@ -179,7 +186,7 @@ class Learner(lightning.LightningModule):
             lr=self._lr,
             train_loss=float(torch.stack(self._losses).mean()) if self._losses else float("nan"),
             val_loss=val_loss,
-            val_tempered=tempered,
+            val_tempered=float(losses.mean()),
             val_accuracy=float((predicted == actual).mean()),
             val_balanced_accuracy=balanced_accuracy(actual, predicted),
             seconds=time.perf_counter() - wall,
@@ -188,7 +195,7 @@ class Learner(lightning.LightningModule):
         self.history.append(done)
         phase = self.phase(self.current_epoch)
         so_far = [epoch.val_tempered for epoch in self.history if epoch.epoch >= phase.start]
-        self.keeper.epoch(self.current_epoch, phase, so_far)
+        self.keeper.epoch(self.current_epoch, phase, so_far, losses)
         self.trainer.fit_loop.max_epochs = self.feeds.phases[-1].end  # a phase may have ended early
         self.trainer.should_stop = self.keeper.stopped
         self.log("val_loss", val_loss, prog_bar=True)

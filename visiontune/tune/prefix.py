@@ -172,40 +172,46 @@ class PrefixCache:
         """The file of a key and a cut."""
         return self.folder / f"{key.replace(' ', '-')}.closed-{closed}.npy"
 
-    def filled(self, key: str) -> bool:
-        """Whether all cuts of a key are there."""
-        return all(self.path(key, closed).is_file() for closed in self.cuts)
+    def filled(self, key: str, closed: int) -> bool:
+        """Whether a cut of a key is there."""
+        return self.path(key, closed).is_file()
 
     def kept(self, key: str, closed: int) -> NDArray[Any]:
         """The stored tensors, float16 or float32 (n, *shape), memory-mapped, in the layout that the network had them in."""
         stored: NDArray[Any] = np.load(self.path(key, closed), mmap_mode="r")
         return np.moveaxis(stored, -1, 1) if self.cuts[closed].channels_last else stored
 
-    def fill(self, key: str, batches: Iterable[Tensor], n: int) -> None:
+    def fill(self, key: str, batches: Iterable[Tensor], n: int, *, closed: int | None = None) -> None:
         """Runs the closed stages on uint8 batches (N, h, w, 3) of `n` pictures and stores every cut, whole or not at all.
 
-        Raises TooLarge when it has to be called again, OSError where the disk is full.
+        With `closed` only the cuts of at most so many stages, and no stage above them is computed. Raises TooLarge when it has
+        to be called again, OSError where the disk is full.
         """
-        if self.filled(key):
+        wanted = {
+            count: cut
+            for count, cut in self.cuts.items()
+            if (closed is None or count <= closed) and not self.filled(key, count)
+        }
+        if not wanted:
             return
         at = 0
         self.net.eval()
         with ExitStack() as stack:
             files: dict[int, BufferedWriter] = {}
             for frames in batches:
-                rows = prefixes(list(self.cuts.values()), self.net.normalised(frames))
-                for (closed, cut), row in zip(self.cuts.items(), rows, strict=True):
-                    large = (key, closed) in self.single
+                rows = prefixes(list(wanted.values()), self.net.normalised(frames))
+                for (count, cut), row in zip(wanted.items(), rows, strict=True):
+                    large = (key, count) in self.single
                     stored = SINGLE if large else kind(cut, exact=self.exact)
                     if stored == HALF and float(row.abs().max()) > LARGEST:
-                        self.single.add((key, closed))
-                        raise TooLarge(f"{key}, {closed} closed stages")
+                        self.single.add((key, count))
+                        raise TooLarge(f"{key}, {count} closed stages")
                     laid = (row.movedim(1, -1) if cut.channels_last else row).cpu().numpy()
-                    if closed not in files:
-                        files[closed] = stack.enter_context(
-                            array_file(self.path(key, closed), (n, *laid.shape[1:]), stored)
+                    if count not in files:
+                        files[count] = stack.enter_context(
+                            array_file(self.path(key, count), (n, *laid.shape[1:]), stored)
                         )
-                    files[closed].write(np.ascontiguousarray(laid, stored).data)
+                    files[count].write(np.ascontiguousarray(laid, stored).data)
                 at += len(frames)
             if at != n:
                 raise ValueError(f"expected {n} pictures, got {at}")

@@ -10,6 +10,8 @@ from visiontune.runtime.errors import BadRecipe
 
 EVERYTHING = 1000  # more stages than any backbone has
 ROUNDING = 1e-6
+STEADY = 1  # epochs at the full rate before it falls, in the phase of a gated run that opens everything
+TOLD = 2  # epochs after which that phase is long, or stays brief
 LENGTH = 12  # epochs of a fixed schedule after its last opening
 
 
@@ -22,12 +24,15 @@ class Unfreeze:
                 errors). Before the first opening only the head trains: a fitted head keeps the features from being distorted
                 when they open (Kumar et al. 2022, arXiv 2202.10054).
     step        fixed: stages that an opening opens.
-    shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. Half of
-                the cost still trains from what the closed half gave once; whether everything has to open shows there.
+    shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. Everything
+                at once ended best and cheapest wherever it was measured; with (0.5, 1.0) half of the cost first trains from
+                what the closed half gave once, which large backbones on few parts may want.
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
-    phase       gated: epochs of a later phase.
-    full        gated: epochs of the phase in which everything is open.
-    patience    epochs without a better val loss after which a phase ends early; of a fixed schedule only the last one.
+    phase       gated: epochs of a phase between.
+    brief       gated: epochs of the phase in which everything is open. Its rate falls from the second on.
+    full        gated: its epochs where two of them beat the head on val beyond doubt: then the pictures are far from those
+                that the backbone knows, and a short run would leave much unlearnt. The rate rises again and falls to its end.
+    patience    epochs without a better val loss after which another phase ends early; of a fixed schedule only the last one.
     decay       a stage's learning rate as a share of that of the stage above it, 0..1 (discriminative rates: Howard and
                 Ruder 2018, arXiv 1801.06146).
     confidence  gated: share of the bootstrap draws of val in which a phase must have gained, 0.5..1. The default asks for a
@@ -36,9 +41,10 @@ class Unfreeze:
 
     at: tuple[int, ...] | None = None
     step: int = 1
-    shares: tuple[float, ...] = (0.5, 1.0)
+    shares: tuple[float, ...] = (1.0,)
     head: int = 16
     phase: int = 6
+    brief: int = 3
     full: int = 8
     patience: int = 6
     decay: float = 0.95
@@ -55,7 +61,7 @@ class Unfreeze:
             raise BadRecipe(
                 f"Unfreeze.shares must be rising shares in 0..1 (0 excluded), such as (0.5, 1.0), got {self.shares!r}"
             )
-        for name in ("step", "head", "phase", "full", "patience"):
+        for name in ("step", "head", "phase", "brief", "full", "patience"):
             if getattr(self, name) < 1:
                 raise BadRecipe(f"Unfreeze.{name} must be 1 or more, got {getattr(self, name)}")
         if not 0 < self.decay <= 1:
@@ -79,10 +85,10 @@ class Unfreeze:
         return self.at is None
 
     def phases(self, costs: Sequence[float], *, epochs: int | None = None) -> tuple[Phase, ...]:
-        """The longest run for a backbone whose stages have these shares of the forward cost, from the stem up.
+        """The run for a backbone whose stages have these shares of the forward cost, from the stem up.
 
-        Gated: as if every gate opened. `epochs` cuts a gated run off, and is the length of a fixed one (None: LENGTH epochs
-        after its last opening).
+        Gated: as if every gate opened, and the last phase were brief. `epochs` cuts a gated run off, and is the length of a
+        fixed one (None: LENGTH epochs after its last opening).
         """
         opened = self._gated(costs) if self.at is None else self._fixed(len(costs), epochs)
         found: list[Phase] = []
@@ -91,7 +97,16 @@ class Unfreeze:
                 found[-1] = replace(found[-1], epochs=found[-1].epochs + 1)
             else:
                 found.append(Phase(open=count, start=epoch, epochs=1))
+        if self.gated and found and found[-1].open == len(costs):
+            found[-1] = replace(found[-1], cooldown=max(0, found[-1].epochs - STEADY))
         return tuple(found)
+
+    def lengthened(self, phases: Sequence[Phase], *, epochs: int | None = None) -> tuple[Phase, ...]:
+        """`phases` after TOLD epochs of the last one, when it is to be long; `epochs` as in `phases`."""
+        last = phases[-1]
+        end = last.start + max(self.full, last.epochs)
+        longer = (end if epochs is None else min(end, epochs)) - last.start
+        return (*phases[:-1], replace(last, epochs=longer, cooldown=max(0, longer - TOLD)))
 
     def _fixed(self, of: int, epochs: int | None) -> list[int]:
         """Open stages in each epoch."""
@@ -110,7 +125,7 @@ class Unfreeze:
             ]
             count = min(max(max(fitting), opened[-1] + 1), len(costs))
             if count > opened[-1]:
-                opened += [count] * (self.full if count == len(costs) else self.phase)
+                opened += [count] * (min(self.brief, self.full) if count == len(costs) else self.phase)
         return opened
 
 
@@ -121,6 +136,7 @@ class Phase:
     open: int  # backbone stages open, counted from the top
     start: int  # first epoch
     epochs: int
+    cooldown: int = 0  # last epochs, over which the rate falls; 0: over the whole phase
 
     @property
     def end(self) -> int:
@@ -138,13 +154,17 @@ def shortened(phases: Sequence[Phase], *, end: int) -> tuple[Phase, ...]:
     return tuple(found)
 
 
-def rate(step: int, *, of: int, warmup: float = 0.05, floor: float = 0.02) -> float:
+def rate(
+    step: int, *, of: int, cooldown: int | None = None, warmup: float = 0.05, floor: float = 0.02
+) -> float:
     """Share of the peak learning rate at `step` of a phase of `of` steps.
 
-    Linear warm-up over the share `warmup` of the steps, then cosine down to `floor`.
+    Linear warm-up over the share `warmup` of the steps, then cosine down to `floor`, or, with `cooldown`, first steady and
+    down in the last so many steps.
     """
     rising = max(1, round(warmup * of))
     if step < rising:
         return (step + 1) / rising
-    progress = (step - rising) / max(1, of - rising)
+    falling = of - rising if cooldown is None else min(cooldown, of - rising)
+    progress = max(0.0, (step - (of - falling)) / max(1, falling))
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
