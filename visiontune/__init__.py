@@ -21,6 +21,7 @@ from visiontune.runtime.errors import (
     ExportRefused,
     MissingExtra,
     Overrun,
+    PrecisionRefused,
     TooSlow,
     VisiontuneError,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "MissingExtra",
     "ModelCard",
     "Overrun",
+    "PrecisionRefused",
     "Region",
     "Stream",
     "TooSlow",

@@ -165,4 +165,4 @@ def _reproved(proof: Proof, bands: Bands) -> Proof | None:
     severities = np.asarray(proof.severity)
     edges = np.array([bands.review_from, bands.reject_from], np.float32).astype(float)
     near = np.abs(severities[:, np.newaxis] - edges) <= proof.max_severity_difference
-    return replace(proof, flips=int(near.any(axis=1).sum()))
+    return replace(proof, flips=int(near.any(axis=1).sum()), reviewed=0)

@@ -11,10 +11,11 @@ from typing import Any
 from visiontune.runtime import fields as check
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.errors import BadModel, one_line
-from visiontune.runtime.golden import Golden
+from visiontune.runtime.golden import TOLERANCE, Golden
 
 KEY = "visiontune.card"  # the ONNX metadata key that holds the JSON
 SCHEMA = 1
+PRECISIONS = ("float32", "fp16", "int8")
 WINDOW = "card.input.window"
 
 
@@ -53,10 +54,14 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the export compared on real pictures, network against file.
+    """What the export compared on real pictures: network against file, or float32 file against one of narrower numbers.
 
     frames                   how many pictures
-    max_severity_difference  the largest; flips: how many decisions differed
+    max_severity_difference  the largest
+    flips                    how many decisions differed; of narrower numbers, how many passed or rejected what the
+                             float32 file did not
+    reviewed                 how many the file reviews that the float32 file passes or rejects
+    tolerance                by how much a severity may differ from that below where the proof is repeated
     worst                    the picture of the largest difference, as in sha256; None in older cards
     sha256, severity         of each picture: the first 16 hex digits of its file's sha256, and what the file answered
                              at export; so the proof can be repeated wherever the pictures are. Empty in older cards
@@ -68,12 +73,15 @@ class Proof:
     worst: str | None = None
     sha256: tuple[str, ...] = ()
     severity: tuple[float, ...] = ()
+    reviewed: int = 0
+    tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        for name in ("frames", "flips"):
+        for name in ("frames", "flips", "reviewed"):
             _set(self, name, check.whole(getattr(self, name), f"card.proof.{name}", least=0))
         difference = check.real(self.max_severity_difference, "card.proof.max_severity_difference")
         _set(self, "max_severity_difference", difference)
+        _set(self, "tolerance", check.real(self.tolerance, "card.proof.tolerance", above=0))
         found = check.items(self.sha256, "card.proof.sha256")
         _set(self, "sha256", tuple(check.text(one, "card.proof.sha256") for one in found))
         _set(self, "severity", check.reals(self.severity, "card.proof.severity", count=len(found)))
@@ -86,7 +94,8 @@ class Proof:
 
     def summary(self) -> dict[str, float]:
         """Without the frames one by one."""
-        return {name: getattr(self, name) for name in ("frames", "max_severity_difference", "flips")}
+        names = ("frames", "max_severity_difference", "flips", *(("reviewed",) if self.reviewed else ()))
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +116,7 @@ class ModelCard:
     golden       painted frames that every opening replays; None if the model cannot test itself
     probes       more of them, of odd sizes, that `visiontune verify` replays
     history      what was changed in the file since it was exported, an entry a change; see runtime.adjust
+    precision    of the network's weights: float32; fp16 (computes in float32); int8 (computes in integers)
     schema       version of this layout
     """
 
@@ -126,6 +136,7 @@ class ModelCard:
     golden: Golden | None = None
     probes: tuple[Golden, ...] = field(default=())
     history: tuple[Any, ...] = field(default=())
+    precision: str = PRECISIONS[0]
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -153,6 +164,8 @@ class ModelCard:
         ):
             if not isinstance(getattr(self, name), kind):
                 check.refuse(f"card.{name}", "its own type", getattr(self, name))
+        if self.precision not in PRECISIONS:
+            check.refuse("card.precision", f"one of {', '.join(PRECISIONS)}", self.precision)
         _set(self, "temperature", check.real(self.temperature, "card.temperature", above=0))
         for name in ("recipe", "data", "versions"):
             _set(self, name, check.plain_object(getattr(self, name), f"card.{name}"))
@@ -186,12 +199,14 @@ class ModelCard:
             raise BadModel(
                 f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
             )
-        values = dict(check.keys(_since(found, probes=[]), _names(cls), "card"))
+        values = dict(check.keys(_since(found, probes=[], precision=PRECISIONS[0]), _names(cls), "card"))
         given = _since(values["input"], window=None)
         values["input"] = InputSpec(**check.keys(given, _names(InputSpec), "card.input"))
         values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
         if values["proof"] is not None:
-            given = _since(values["proof"], worst=None, sha256=[], severity=[])
+            given = _since(
+                values["proof"], worst=None, sha256=[], severity=[], reviewed=0, tolerance=TOLERANCE
+            )
             values["proof"] = Proof(**check.keys(given, _names(Proof), "card.proof"))
         if values["golden"] is not None:
             values["golden"] = _golden(values["golden"], "card.golden")

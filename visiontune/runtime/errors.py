@@ -8,11 +8,15 @@ VisiontuneError
 ├── BadData             a dataset that cannot be read, split or measured
 ├── BadRecipe           a recipe with a value that cannot work
 ├── ExportRefused       the exported graph does not give the verdicts that were validated
+│   └── PrecisionRefused  a smaller or faster file that judges otherwise, or is not smaller or faster enough
 ├── CalibrationRefused  the held-out parts cannot certify what was asked
 └── MissingExtra        the lab is asked for, and only the line is installed
 
 The command line prints such a message on one line and exits with 2; any other exception is a bug of ours.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class VisiontuneError(Exception):
@@ -45,6 +49,17 @@ class BadRecipe(VisiontuneError):
 
 class ExportRefused(VisiontuneError):
     """The exported graph does not give the verdicts that were validated."""
+
+
+class PrecisionRefused(ExportRefused):
+    """A file of narrower numbers judges otherwise, or is not worth it.
+
+    `rows` holds what was measured, a dictionary a precision, float32 first.
+    """
+
+    def __init__(self, message: str, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
 
 
 class CalibrationRefused(VisiontuneError):

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from visiontune.runtime.errors import BadFrame, BadModel
-from visiontune.runtime.golden import TOLERANCE
 from visiontune.runtime.inspector import Inspector
 
 DIGITS = 16  # of a picture's sha256 that the card keeps: enough to tell pictures apart
@@ -47,8 +46,8 @@ def repeat(inspector: Inspector, pictures: Iterable[Path]) -> str:
             f"expected pictures of the proof ({proof.frames} of the val share), found none; name their folder"
         )
     seen = f"{len(known)} of {len(expected)} pictures of the proof, severity within {worst:.2g}"
-    if not worst <= TOLERANCE:
+    if not worst <= proof.tolerance:
         raise BadModel(
-            f"{seen} (allowed {TOLERANCE:.0e}), worst {worst_path}; this machine does not judge as validated"
+            f"{seen} (allowed {proof.tolerance:.2g}), worst {worst_path}; this machine does not judge as validated"
         )
     return seen

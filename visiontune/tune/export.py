@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import helper
 
 from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
+from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import KEY as CARD_KEY
 from visiontune.runtime.card import ModelCard, Proof
@@ -151,19 +153,12 @@ def prove(
     progress: Callable[[int], None] | None = None,
 ) -> Proof:
     """Judges every val picture from its file through the Inspector and compares with torch's severity, kinds and decision."""
-    severities, differences, others, flips, prints = [], [], [], [], []
-    for sample, severity, kinds in zip(val, judged.severity, judged.kinds, strict=True):
-        verdict = inspector(sample.path)
-        given = np.array([verdict.severity, *verdict.kinds.values()])
-        apart = np.nan_to_num(np.abs(given - np.array([severity, *kinds], np.float64)), nan=np.inf)
-        differences.append(float(apart[0]))
-        others.append(float(apart.max()))
-        severities.append(float(f"{verdict.severity:.7g}"))
-        prints.append(fingerprint(sample.path))
-        if verdict.decision != bands.decide(float(severity)):
-            flips.append(sample.id)
-        if progress is not None:
-            progress(1)
+    seen = judge(inspector, val, progress=progress)
+    expected = np.column_stack([judged.severity, judged.kinds]).astype(np.float64)
+    apart = np.nan_to_num(np.abs(np.column_stack([seen.severity, seen.kinds]) - expected), nan=np.inf)
+    differences, others = apart[:, 0].tolist(), apart.max(axis=1)
+    wrong = np.flatnonzero(seen.decision != bands.decisions(judged.severity))
+    flips = [val.samples[at].id for at in wrong.tolist()]
     at = int(np.argmax(others))
     if flips or others[at] > TOLERANCE:
         raise ExportRefused(
@@ -175,7 +170,43 @@ def prove(
         frames=len(val),
         max_severity_difference=max(differences),
         flips=0,
-        worst=prints[int(np.argmax(differences))],
-        sha256=tuple(prints),
-        severity=tuple(severities),
+        worst=seen.prints[int(np.argmax(differences))],
+        sha256=seen.prints,
+        severity=seen.written(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a file says of every picture of a share: severity float64 (n,), kinds float64 (n, C), decision int64 (n,).
+
+    `prints` tells the pictures apart, as a card's proof does.
+    """
+
+    severity: NDArray[np.float64]
+    kinds: NDArray[np.float64]
+    decision: NDArray[np.int64]
+    prints: tuple[str, ...]
+
+    def written(self) -> tuple[float, ...]:
+        """The severities as a card holds them."""
+        return tuple(float(f"{value:.7g}") for value in self.severity)
+
+
+def judge(inspector: Inspector, share: Dataset, *, progress: Callable[[int], None] | None = None) -> Seen:
+    """Judges every picture of a share from its own file."""
+    rows, decisions, prints = [], [], []
+    for sample in share:
+        verdict = inspector(sample.path)
+        rows.append([verdict.severity, *verdict.kinds.values()])
+        decisions.append(DECISIONS.index(verdict.decision))
+        prints.append(fingerprint(sample.path))
+        if progress is not None:
+            progress(1)
+    found = np.array(rows, np.float64)
+    return Seen(
+        severity=found[:, 0],
+        kinds=found[:, 1:],
+        decision=np.array(decisions, np.int64),
+        prints=tuple(prints),
     )

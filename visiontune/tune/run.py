@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +33,6 @@ from visiontune.tune.calibrate import (
     sentence,
     sorting_bands,
 )
-from visiontune.tune.checkpoints import FIRST, load_weights
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
@@ -43,11 +41,11 @@ from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
-from visiontune.tune.robust import drift, under_corruption
 from visiontune.version import __version__
 
 if TYPE_CHECKING:
     from visiontune.report.plot import Plot
+    from visiontune.tune.precisions import Precision
 
 PACKAGES = (
     "torch",
@@ -86,8 +84,8 @@ class Run:
     model: Path | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
 
-    def logits(self, split: str) -> NDArray[np.float32]:
-        """The head's raw output for every picture of a split, float32 (n, C)."""
+    def pictures(self, split: str) -> Frames:
+        """The pictures of a split as the network sees them, uint8 (n, h, w, 3); decoded once."""
         if split not in self.frames:
             self.frames[split] = load(
                 self.data.share(split),
@@ -96,11 +94,15 @@ class Run:
                 folder=self.store,
                 store_gb=self.recipe.store_gb,
             )
-        rows = []
+        return self.frames[split]
+
+    def logits(self, split: str) -> NDArray[np.float32]:
+        """The head's raw output for every picture of a split, float32 (n, C)."""
+        frames, rows = self.pictures(split), []
         self.net.eval()
         with torch.inference_mode():
-            for start in range(0, len(self.frames[split]), 64):
-                rows.append(self.net(torch.from_numpy(self.frames[split][start : start + 64])))
+            for start in range(0, len(frames), 64):
+                rows.append(self.net(torch.from_numpy(frames[start : start + 64])))
         return np.concatenate([row.numpy() for row in rows])
 
     def judge(self, split: str) -> Judged:
@@ -142,16 +144,27 @@ class Run:
         self.save()
         return self.bands
 
-    def export(self, path: str | Path | None = None, *, core: bool = False) -> Path:
+    def export(
+        self, path: str | Path | None = None, *, core: bool = False, precision: str = "float32"
+    ) -> Path:
         """Writes the model file (default: model.onnx in the run's folder) after proving it on val; gives its path.
 
-        Calibrates with the defaults first if that was not done. `core=True` writes the bare network beside it.
-        Raises ExportRefused, leaving no file, if the file does not judge as the network does.
+        Calibrates with the defaults first if that was not done. `core=True` writes the bare network beside it. Raises
+        ExportRefused, leaving no file, if the file does not judge as the network does. `precision="int8"` (faster) or
+        "fp16" (smaller) writes a further file, by default model.int8.onnx, with bands and a proof of its own, and raises
+        PrecisionRefused where it judges otherwise than float32 or is not worth it on this PC; see tune.narrow.
         """
         if self.bands is None:
             self.calibrate()
         assert self.bands is not None
-        target = Path(path) if path is not None else self.out / "model.onnx"
+        plain = precision == "float32"
+        target = (
+            Path(path) if path is not None else self.out / f"model{'' if plain else '.' + precision}.onnx"
+        )
+        if not plain:
+            from visiontune.tune.narrow import narrow
+
+            return narrow(self, target, precision, core=core)
         target.parent.mkdir(parents=True, exist_ok=True)
         val = self.data.share("val")
         with counted(self.console, "proving the file on val", len(val)) as step:
@@ -198,29 +211,19 @@ class Run:
             versions=versions(),
         )
 
-    def health(self, *, pictures: int = 128) -> dict[str, Any]:
-        """Signs of overfitting and forgetting, kept in run.json: drift per stage, the gap of the kept epoch, corruptions.
+    def precisions(self) -> tuple[Precision, ...]:
+        """What float32, fp16 and int8 cost and change, measured on this PC and on val; printed and kept in run.json."""
+        from visiontune.tune.narrow import compare
 
-        `gap` is val loss minus training loss in nats (the training loss is that of augmented pictures). Balanced accuracy
-        under stock corruptions of at most `pictures` val pictures is given before the backbone opened and at the end.
-        """
-        share = self.data.share("val")
-        chosen = np.random.default_rng(0).permutation(len(share))[:pictures]
-        frames, labels = self.frames["val"][np.sort(chosen)], label_indices(share)[np.sort(chosen)]
-        kept = self.history[self.best]
-        found: dict[str, Any] = {
-            "drift": drift(self.net, self.start),
-            "gap": kept.val_loss - kept.train_loss,
-            "corruptions": {"end": under_corruption(self.net, frames, labels)},
-        }
-        first = self.out / "checkpoints" / FIRST
-        if self.best >= self.phases[0].epochs and first.is_file():
-            before = copy.deepcopy(self.net)
-            before.load_state_dict(load_weights(first)[0])
-            found["corruptions"]["before opening"] = under_corruption(before, frames, labels)
-        self.metrics["health"] = found
-        self.save()
-        return found
+        if self.bands is None:
+            self.calibrate()
+        return compare(self)
+
+    def health(self, *, pictures: int = 128) -> dict[str, Any]:
+        """Signs of overfitting and forgetting, on at most `pictures` val pictures; kept in run.json. See tune.health."""
+        from visiontune.tune.health import health
+
+        return health(self, pictures=pictures)
 
     def learning_curve(self) -> LearningCurve:
         """What twice the pictures may give, per class; printed and kept in run.json. See tune.outlook."""

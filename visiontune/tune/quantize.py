@@ -1,0 +1,244 @@
+"""The core network in 8-bit integers: QuantizeLinear and DequantizeLinear around its large Conv, Gemm and MatMul nodes.
+
+Activations are uint8 with one scale a tensor, weights int8 with one scale an output channel, biases int32. x86 CPUs without
+VNNI add two products of uint8 and int8 in 16 bits, which saturate without a word; so the scales are chosen such that no two
+weights of a channel add up to more than 128 or less than -128: 255 * 128 fits, and old and new machines answer alike. It is
+what a range reduced to 7 bits is for, and costs less. (Weights in uint8 are safe too, but twice as slow with VNNI.)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper, shape_inference
+
+from visiontune.runtime.model import open_session
+from visiontune.tune.fold import attributes
+
+LEAST_SHARE = 0.002  # of all multiplications: what computes less costs more in conversions than it saves
+MOST = 127  # of a weight, and of the sum of two of a channel before they are rounded
+LEAST_SCALE = np.float32(1e-12)  # of a channel whose weights are all 0
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A node that can be computed in integers: known by its output, with its share 0..1 of the network's multiplications."""
+
+    name: str
+    kind: str
+    share: float
+
+
+def layers(core: onnx.ModelProto) -> list[Layer]:
+    """The nodes worth quantising, in the order of the graph.
+
+    Conv, Gemm and MatMul with constant weights, but for depthwise convolutions, what computes next to nothing (squeeze
+    and excite), and the last one, which gives the logits.
+    """
+    tensors = {tensor.name: tensor for tensor in core.graph.initializer}
+    shapes = inferred_shapes(core)
+    found = []
+    for node in core.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul") and len(node.input) > 1 and node.input[1] in tensors:
+            work = float(np.prod(tensors[node.input[1]].dims)) * positions(node, shapes)
+            found.append((node, work))
+    total = sum(work for _, work in found)
+    return [
+        Layer(name=node.output[0], kind=node.op_type, share=work / total)
+        for node, work in found[:-1]
+        if work >= LEAST_SHARE * total and plain(node, tensors)
+    ]
+
+
+def plain(node: onnx.NodeProto, tensors: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether the weights have a channel axis that onnxruntime multiplies in integers, and is not depthwise."""
+    weights, options = tensors[node.input[1]], attributes(node)
+    constant = all(name in tensors for name in node.input[1:] if name)
+    if node.op_type == "Conv":
+        return constant and weights.dims[1] > 1
+    if node.op_type == "Gemm":
+        return (
+            constant
+            and not options.get("transA", 0)
+            and {options.get(n, 1.0) for n in ("alpha", "beta")} == {1.0}
+        )
+    return len(weights.dims) == 2
+
+
+def inferred_shapes(core: onnx.ModelProto) -> dict[str, list[int]]:
+    """Of each tensor that shape inference knows; the batch counts as 1."""
+    known = shape_inference.infer_shapes(core).graph
+    return {
+        value.name: [max(1, dim.dim_value) for dim in value.type.tensor_type.shape.dim]
+        for value in [*known.value_info, *known.output]
+    }
+
+
+def positions(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
+    """At how many places of one picture the weights are applied."""
+    shape = list(shapes.get(node.output[0], [1]))
+    places = shape[2:] if node.op_type == "Conv" else shape[1:-1]
+    return int(np.prod(places))
+
+
+def ranges(core: onnx.ModelProto, batches: Iterable[NDArray[np.float32]]) -> dict[str, Range]:
+    """The least and the largest value, 0 included, of each tensor that a layer reads or writes.
+
+    `batches` are normalised pictures float32 (n, 3, h, w).
+    """
+    wanted, after = {layer.name for layer in layers(core)}, absorbed(core.graph)
+    nodes = [node for node in core.graph.node if node.output[0] in wanted]
+    names = sorted(
+        {name for node in nodes for name in (node.input[0], after.get(node.output[0], node.output[0]))}
+    )
+    watched = copy.deepcopy(core)
+    del watched.graph.output[:]
+    shown = [name for name in names if name != core.graph.input[0].name]
+    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
+    session = open_session(watched.SerializeToString())
+    found: dict[str, Range] = dict.fromkeys(names, (0.0, 0.0))
+    for pictures in batches:
+        values = dict(zip(shown, session.run(shown, {core.graph.input[0].name: pictures}), strict=True))
+        values[core.graph.input[0].name] = pictures
+        for name in names:
+            low, high = found[name]
+            found[name] = min(low, float(values[name].min())), max(high, float(values[name].max()))
+    return found
+
+
+def quantised(core: onnx.ModelProto, found: Mapping[str, Range], wanted: Iterable[str]) -> onnx.ModelProto:
+    """A copy of the core whose `wanted` layers (by name) compute in integers; `found` as `ranges` gives it."""
+    model, names = copy.deepcopy(core), set(wanted)
+    work = Rewriting(model.graph, found)
+    for node in core.graph.node:
+        (work.layer if node.output[0] in names else work.other)(node)
+    del model.graph.node[:]
+    model.graph.node.extend(work.nodes)
+    used = {name for node in work.nodes for name in node.input}
+    tensors = [*model.graph.initializer, *work.constants]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensor for tensor in tensors if tensor.name in used)
+    return model
+
+
+def absorbed(graph: onnx.GraphProto) -> dict[str, str]:
+    """Of each Conv and Gemm that a Relu or Clip from 0 alone reads: its output, and that of the Relu or Clip.
+
+    Rounding to uint8 from 0 on does what they do.
+    """
+    readers = Counter(name for node in graph.node for name in node.input)
+    readers.update(value.name for value in graph.output)
+    values = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {node.output[0]: node.op_type for node in graph.node}
+    found = {}
+    for node in graph.node:
+        low = values.get(node.input[1]) if node.op_type == "Clip" and len(node.input) > 1 else None
+        if node.op_type == "Relu" or (low is not None and float(numpy_helper.to_array(low)) == 0):
+            source = node.input[0]
+            if readers[source] == 1 and makers.get(source) in ("Conv", "Gemm"):
+                found[source] = node.output[0]
+    return found
+
+
+class Rewriting:
+    """The nodes of the new graph, in order, and the constants that they need beside the old ones."""
+
+    def __init__(self, graph: onnx.GraphProto, found: Mapping[str, Range]) -> None:
+        self.ranges, self.absorbed = found, absorbed(graph)
+        self.tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.read: dict[
+            str, tuple[str, np.float32]
+        ] = {}  # what stands for a tensor in integers, and its scale
+        self.gone: set[str] = set()  # outputs of nodes whose work the rounding does
+
+    def other(self, node: onnx.NodeProto) -> None:
+        """Keeps a node as it is."""
+        if node.output[0] not in self.gone:
+            self.nodes.append(node)
+
+    def layer(self, node: onnx.NodeProto) -> None:
+        """Makes a node compute in integers."""
+        made, source, out = copy.deepcopy(node), node.input[0], node.output[0]
+        if source not in self.read:
+            self.read[source] = (f"{source}.rounded", self.rounded(source, source, f"{source}.rounded"))
+        made.input[0], scale = self.read[source]
+        products = scale * self.weights(made)
+        if len(made.input) > 2 and made.input[2]:
+            self.bias(made, products)
+        self.nodes.append(made)
+        if (
+            node.op_type == "MatMul"
+        ):  # its integers become float at once: what follows is mostly a bias to add
+            return
+        target = self.absorbed.get(out, out)
+        if target != out:
+            self.gone.add(target)
+        made.output[0] = f"{target}.exact"
+        self.nodes[-1] = made
+        self.read[target] = (target, self.rounded(target, made.output[0], target))
+
+    def rounded(self, tensor: str, source: str, target: str) -> np.float32:
+        """Makes `target` of `source`: rounded to uint8 in the range of `tensor`, and float again. Gives the scale."""
+        scale, zero = steps(*self.ranges[tensor])
+        given = [self.constant(f"{tensor}.scale", scale), self.constant(f"{tensor}.zero", zero)]
+        self.nodes.append(helper.make_node("QuantizeLinear", [source, *given], [f"{tensor}.levels"]))
+        self.nodes.append(helper.make_node("DequantizeLinear", [f"{tensor}.levels", *given], [target]))
+        return scale
+
+    def weights(self, node: onnx.NodeProto) -> NDArray[np.float32]:
+        """Stores the node's weights as int8; gives the scale of each output channel (C,)."""
+        rows = node.op_type == "Conv" or bool(attributes(node).get("transB", 0))
+        array = numpy_helper.to_array(self.tensors[node.input[1]]).astype(np.float32)
+        channels = array.reshape(len(array), -1) if rows else array.T
+        scale = np.maximum(largest_sum(channels) / np.float32(MOST), LEAST_SCALE)
+        levels = np.rint(array / (scale.reshape(-1, *[1] * (array.ndim - 1)) if rows else scale)).astype(
+            np.int8
+        )
+        node.input[1] = self.stored(f"{node.output[0]}.weights", levels, scale, axis=0 if rows else 1)
+        return np.asarray(scale)
+
+    def bias(self, node: onnx.NodeProto, scale: NDArray[np.float32]) -> None:
+        """Stores the node's bias as int32 in units of the products."""
+        array = numpy_helper.to_array(self.tensors[node.input[2]]).astype(np.float64).reshape(-1)
+        levels = np.clip(np.rint(np.broadcast_to(array, scale.shape) / scale), -(2**31), 2**31 - 1).astype(
+            np.int32
+        )
+        node.input[2] = self.stored(f"{node.output[0]}.bias", levels, scale, axis=0)
+
+    def stored(self, name: str, levels: NDArray[Any], scale: NDArray[np.float32], *, axis: int) -> str:
+        """A constant in integers, made float again by a node; gives its name."""
+        given = [
+            self.constant(f"{name}.levels", levels),
+            self.constant(f"{name}.scale", scale),
+            self.constant(f"{name}.zero", np.zeros(len(scale), levels.dtype)),
+        ]
+        self.nodes.append(helper.make_node("DequantizeLinear", given, [name], axis=axis))
+        return name
+
+    def constant(self, name: str, value: Any) -> str:
+        """Adds a constant; gives its name."""
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def largest_sum(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest absolute value of one weight, or of the sum of two, of each channel: float32 (C,) from (C, K)."""
+    ends = np.sort(channels, axis=1)
+    above, below = ends[:, -2:].clip(min=0).sum(axis=1), -ends[:, :2].clip(max=0).sum(axis=1)
+    return np.asarray(np.maximum(above, below))
+
+
+def steps(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of uint8 for values low <= 0 <= high: real = scale * (level - zero)."""
+    scale = np.maximum(np.float32((high - low) / 255), LEAST_SCALE)
+    return scale, np.uint8(round(-low / float(scale)))
