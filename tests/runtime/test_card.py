@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.line_models import a_card
 from visiontune import BadModel, Bands, ModelCard
-from visiontune.runtime.card import InputSpec, Proof
+from visiontune.runtime.card import PRECISIONS, InputSpec, Proof
 from visiontune.runtime.describe import describe
 from visiontune.runtime.golden import Golden
 
@@ -26,7 +26,14 @@ json_values = st.recursive(
 objects = st.dictionaries(texts, json_values, max_size=4)
 
 PROOF = Proof(
-    frames=2, max_severity_difference=1e-7, flips=1, worst="ab", sha256=("cd", "ab"), severity=(0.5, 1.0)
+    frames=2,
+    max_severity_difference=1e-7,
+    flips=1,
+    worst="ab",
+    sha256=("cd", "ab"),
+    severity=(0.5, 1.0),
+    reviewed=1,
+    tolerance=0.002,
 )
 CHANGE = {
     "what": "bands",
@@ -77,6 +84,7 @@ def cards(draw):
         golden=draw(st.none() | st.just(golden)),
         probes=draw(st.lists(st.just(golden), max_size=2)),
         history=draw(st.lists(json_values | st.just(CHANGE), max_size=3)),
+        precision=draw(st.sampled_from(PRECISIONS)),
     )
 
 
@@ -104,7 +112,7 @@ def test_cannot_be_changed():
         a_card().name = "other"  # type: ignore[misc]
 
 
-SINCE = ("probes",)  # not in the first cards
+SINCE = ("probes", "precision")  # not in the first cards
 FIELDS = tuple(name for name in a_card().as_dict() if name not in SINCE)
 
 

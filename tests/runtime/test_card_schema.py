@@ -88,10 +88,10 @@ def test_unknown_and_missing_fields_do_not_fit(change):
 def test_a_card_from_before_later_fields_fits():
     found = a_whole_card().as_dict()
     for place, names in (
-        (found, ("probes",)),
+        (found, ("probes", "precision")),
         (found["input"], ("window",)),
         (found["golden"], ("sha256",)),
-        (found["proof"], ("worst", "sha256", "severity")),
+        (found["proof"], ("worst", "sha256", "severity", "reviewed", "tolerance")),
     ):
         for name in names:
             del place[name]

@@ -6,7 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from visiontune.runtime.card import ModelCard, Proof
+from visiontune.runtime.card import ModelCard
+
+PRECISION = {
+    "fp16": "fp16: weights of 16 bits, computed in float32",
+    "int8": "int8: computed in integers of 8 bits",
+}
 
 
 def describe(card: ModelCard) -> str:
@@ -24,6 +29,7 @@ def describe(card: ModelCard) -> str:
         ("classes", ", ".join(card.classes)),
         ("good class", card.good or "none: it sorts"),
         ("input", f"RGB uint8 frames of any size{deep}; {roi}; resized to {height} x {width} (h x w)"),
+        *([("precision", PRECISION[card.precision])] if card.precision in PRECISION else []),
         (
             "decision",
             f"{_band('review', bands.review_from)}, {_band('reject', bands.reject_from)}, else pass",
@@ -35,7 +41,7 @@ def describe(card: ModelCard) -> str:
         *((f"  {name}", _shown(counts)) for name, counts in data["counts"].items()),
         *_section("recipe", card.recipe),
         ("versions", _shown(card.versions)),
-        ("proof", _proof(card.proof, changed=any(_is_change(entry) for entry in card.history))),
+        ("proof", _proof(card, changed=any(_is_change(entry) for entry in card.history))),
         ("self-test", sure),
     ]
     wide = max(len(heading) for heading, _ in rows)
@@ -77,12 +83,17 @@ def _change(entry: Any) -> str:
     return f"{entry['when']}: bands {' / '.join(edges[0])} became {' / '.join(edges[1])}{note}; {entry['evidence']}"
 
 
-def _proof(proof: Proof | None, *, changed: bool) -> str:
+def _proof(card: ModelCard, *, changed: bool) -> str:
+    proof = card.proof
     if proof is None:
         return "none: the export compared nothing" + (" with these bands" if changed else "")
+    narrow = card.precision in PRECISION
     flips = (
         f"at most {proof.flips} decisions flip with the bands of today"
         if changed
+        else f"{proof.flips} decisions flipped outside review, {proof.reviewed} more reviewed"
+        if narrow
         else f"{proof.flips} decisions flipped"
     )
-    return f"{proof.frames} frames compared at export: {flips}, severity within {proof.max_severity_difference:.2g}"
+    what = f"{proof.frames} frames compared {'with the float32 file ' if narrow else ''}at export"
+    return f"{what}: {flips}, severity within {proof.max_severity_difference:.2g}"

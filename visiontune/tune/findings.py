@@ -10,7 +10,8 @@ from visiontune.data.samples import SPLITS
 from visiontune.report.findings import Findings, Section, Table
 from visiontune.report.learning_curve import section as learning_curve
 from visiontune.tune.learner import parameter_groups
-from visiontune.tune.run import Run, versions
+from visiontune.tune.run import Run
+from visiontune.tune.versions import versions
 from visiontune.version import __version__
 
 

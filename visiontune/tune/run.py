@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,23 +40,12 @@ from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
+from visiontune.tune.versions import versions
 from visiontune.version import __version__
 
 if TYPE_CHECKING:
     from visiontune.report.plot import Plot
     from visiontune.tune.precisions import Precision
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "lightning",
-    "albumentations",
-    "onnx",
-    "onnxruntime",
-    "numpy",
-    "pillow",
-)
 
 
 @dataclass(kw_only=True)
@@ -295,8 +283,3 @@ def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weights that make every class count alike, mean 1."""
     counts = np.bincount(labels)
     return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
-
-
-def versions() -> dict[str, str]:
-    """The installed versions of what a result depends on."""
-    return {name: version(name) for name in PACKAGES}
