@@ -19,7 +19,7 @@ from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import open_session
 from visiontune.tune.graph import core_model
 from visiontune.tune.net import Net
-from visiontune.tune.quantize import absorbed, largest_sum, layers, quantised, ranges, steps
+from visiontune.tune.quantize import Statistics, absorbed, largest_sum, layers, quantised, statistics, steps
 
 RNG = np.random.default_rng(0)
 FLOAT = onnx.TensorProto.FLOAT
@@ -114,13 +114,13 @@ def tensor(model, name):
 def test_a_layer_is_plain_integer_arithmetic(kind, options):
     core = small(kind, **options)
     x = RNG.normal(0.3, 1, (3, 4, 6, 6) if kind == "Conv" else (3, 4)).astype(np.float32)
-    found = ranges(core, [x])
+    found = statistics(core, [x])
     (layer,) = layers(core)
     model = quantised(core, found, [layer.name])
     onnx.checker.check_model(model, full_check=True)
     got = open_session(model.SerializeToString()).run(["y"], {"x": x})[0]
 
-    scale, zero = steps(*found["x"])
+    scale, zero = steps(*found.ranges["x"])
     levels = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.int64) - int(zero)
     # after the rounding the node's output has the name of what the integers stand for, and the weights keep the old one
     weights = tensor(model, f"{layer.name}.weights.levels").astype(np.int64)
@@ -130,13 +130,13 @@ def test_a_layer_is_plain_integer_arithmetic(kind, options):
     else:
         rows = kind == "Gemm" and options.get("turned", True)
         sums, shape = levels @ (weights.T if rows else weights), (-1,)
-    if options.get("bias", True) and kind != "MatMul":
+    if kind != "MatMul":
         sums = sums + tensor(model, f"{layer.name}.bias.levels").reshape(shape)
     exact = sums * (np.float64(scale) * of_weights).reshape(shape)
     if kind == "MatMul":  # stays as exact as the products
         assert np.allclose(got, exact, rtol=1e-5, atol=1e-6)
         return
-    step, middle = steps(*found["y"])
+    step, middle = steps(*found.ranges["y"])
     rounded = (np.clip(np.rint(exact / step) + middle, 0, 255) - middle) * step
     assert np.abs(got - rounded).max() <= 1.01 * step  # a tie may fall to either side
     assert (np.abs(got - rounded) < 0.01 * step).mean() > 0.99
@@ -147,17 +147,17 @@ def test_a_layer_is_plain_integer_arithmetic(kind, options):
 def test_relu_and_clip_from_zero_go_where_rounding_does_their_work():
     for options in ({"relu": True}, {"clip": True}):
         core = small("Conv", **options)
-        model = quantised(core, ranges(core, [RNG.normal(0, 3, (2, 4, 6, 6)).astype(np.float32)]), ["a"])
+        model = quantised(core, statistics(core, [RNG.normal(0, 3, (2, 4, 6, 6)).astype(np.float32)]), ["a"])
         assert not {node.op_type for node in model.graph.node} & {"Relu", "Clip"}
     shared = small("Conv", relu=True, shared=True)
     assert absorbed(shared.graph) == {}
-    left = quantised(shared, ranges(shared, [np.ones((1, 4, 6, 6), np.float32)]), ["a"])
+    left = quantised(shared, statistics(shared, [np.ones((1, 4, 6, 6), np.float32)]), ["a"])
     assert "Relu" in {node.op_type for node in left.graph.node}
 
 
 def test_nothing_wanted_changes_nothing(resnet):
     pictures = painted(4)
-    model = quantised(resnet, ranges(resnet, [pictures]), [])
+    model = quantised(resnet, statistics(resnet, [pictures]), [])
     assert [node.op_type for node in model.graph.node] == [node.op_type for node in resnet.graph.node]
     assert model.ByteSize() == resnet.ByteSize()
 
@@ -166,9 +166,9 @@ def test_ranges_are_the_least_and_largest_values_with_zero():
     core = small("Conv", relu=True)
     batches = [RNG.normal(2, 1, (2, 4, 6, 6)).astype(np.float32) for _ in range(3)]
     y = np.concatenate([open_session(core.SerializeToString()).run(["y"], {"x": x})[0] for x in batches])
-    low, high = ranges(core, batches)["x"]
+    low, high = statistics(core, batches).ranges["x"]
     assert (low, high) == (min(0, np.min(batches)), np.max(batches))
-    assert ranges(core, batches)["y"] == (0, pytest.approx(y.max()))
+    assert statistics(core, batches).ranges["y"] == (0, pytest.approx(y.max()))
 
 
 @pytest.mark.slow
@@ -183,6 +183,42 @@ def test_depthwise_small_and_last_layers_stay_in_float():
         assert layer.share >= 0.002 and (layer.kind != "Conv" or weights[1] > 1)
     gemms = [node.output[0] for node in core.graph.node if node.op_type == "Gemm"]
     assert gemms[-1] not in {layer.name for layer in chosen}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_mean_of_a_channel_is_as_in_float(bias):
+    """What rounding the weights does to it on average is in the bias; alone it would add up over the places."""
+    core = small("Conv", bias=bias)
+    x = RNG.uniform(1, 1.1, (20, 4, 6, 6)).astype(
+        np.float32
+    )  # bright everywhere: errors of the weights do not cancel
+    found = statistics(core, [x])
+    assert np.allclose(found.means["x", 1], x.mean(axis=(0, 2, 3)), atol=1e-6)
+    blind = Statistics(ranges=found.ranges, means={("x", 1): np.zeros(4)})
+    inside = np.s_[:, :, 1:-1, 1:-1]
+    y, corrected, plain = (
+        open_session(one.SerializeToString()).run(["y"], {"x": x})[0][inside].mean(axis=(0, 2, 3))
+        for one in (core, quantised(core, found, ["y"]), quantised(core, blind, ["y"]))
+    )
+    assert np.abs(corrected - y).max() < 0.5 * np.abs(plain - y).max()
+
+
+def test_each_group_has_means_of_its_own():
+    weights = RNG.normal(0, 1, (4, 2, 1, 1)).astype(np.float32)
+    x = np.ones((1, 4, 2, 2), np.float32) * np.array([1, 2, 3, 4], np.float32).reshape(1, 4, 1, 1)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], group=2),
+        helper.make_node("Conv", ["y", "w"], ["z"], group=2),
+    ]
+    infos = [helper.make_tensor_value_info(name, FLOAT, ["n", 4, 2, 2]) for name in "xyz"]
+    graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], [numpy_helper.from_array(weights, "w")])
+    core = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    model = quantised(core, statistics(core, [x]), ["y"])
+    scale = tensor(model, "y.weights.scale").astype(np.float64)
+    error = tensor(model, "y.weights.levels")[:, :, 0, 0] * scale[:, None] - weights[:, :, 0, 0]
+    shift = [error[c] @ ([1, 2] if c < 2 else [3, 4]) for c in range(4)]
+    got = tensor(model, "y.bias.levels") * tensor(model, "y.bias.scale").astype(np.float64)
+    assert np.allclose(got, -np.array(shift), atol=1e-2 * scale.max())
 
 
 def test_shares_are_those_of_the_multiplications():
@@ -205,7 +241,7 @@ def test_real_networks_stay_near_float_and_open_everywhere(name):
     core = random_core(name, 96 if "convnext" in name else 160 if "vit" in name else 64)
     size = core.graph.input[0].type.tensor_type.shape.dim[2].dim_value
     pictures = painted(8, size)
-    model = quantised(core, ranges(core, [pictures]), [layer.name for layer in layers(core)])
+    model = quantised(core, statistics(core, [pictures]), [layer.name for layer in layers(core)])
     onnx.checker.check_model(model, full_check=True)
     assert [(item.domain, item.version) for item in model.opset_import] == [
         ("", 18)
@@ -223,7 +259,7 @@ def test_real_networks_stay_near_float_and_open_everywhere(name):
 
 def test_integers_are_really_used(resnet, tmp_path):
     """Or the conversions would only cost: onnxruntime must fuse every layer into an integer kernel."""
-    model = quantised(resnet, ranges(resnet, [painted(4)]), [layer.name for layer in layers(resnet)])
+    model = quantised(resnet, statistics(resnet, [painted(4)]), [layer.name for layer in layers(resnet)])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.optimized_model_filepath = str(tmp_path / "fused.onnx")
@@ -248,7 +284,9 @@ def test_no_order_of_the_weights_saturates(row, order):
     array = numpy_helper.to_array(core.graph.initializer[0]).copy()
     array[:, 0] = row
     core.graph.initializer[0].CopyFrom(numpy_helper.from_array(array, core.graph.initializer[0].name))
-    model = quantised(core, {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}, ["y"])
+    model = quantised(
+        core, Statistics(ranges=dict.fromkeys("xy", (-1.0, 1.0)), means={("x", -1): np.zeros(4)}), ["y"]
+    )
     weights = tensor(model, "y.weights.levels")[:, 0].astype(np.int64)[list(order)]
     for signs in (weights > 0, weights < 0, np.ones(4, bool)):
         worst = np.where(signs, 255, 0)
@@ -271,11 +309,11 @@ def test_a_channel_of_zeros_and_a_tensor_of_zeros_are_no_trouble():
     held = core.graph.initializer[0]
     held.CopyFrom(numpy_helper.from_array(weights, held.name))
     silent = np.zeros((1, 4, 6, 6), np.float32)
-    model = quantised(core, ranges(core, [silent]), ["a"])
+    model = quantised(core, statistics(core, [silent]), ["a"])
     assert np.isfinite(open_session(model.SerializeToString()).run(["z"], {"x": silent})[0]).all()
 
 
 def test_the_core_itself_is_not_touched(resnet):
     before = copy.deepcopy(resnet)
-    quantised(resnet, ranges(resnet, [painted(2)]), [layer.name for layer in layers(resnet)])
+    quantised(resnet, statistics(resnet, [painted(2)]), [layer.name for layer in layers(resnet)])
     assert resnet == before

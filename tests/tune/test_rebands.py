@@ -36,12 +36,12 @@ def judged(severity, labels):
 
 
 def a_sorters_share(seed, n=300):
-    """Two kinds; it names the wrong one as often as its severity, 0 to 0.5, says."""
+    """Two kinds; it names the wrong one now and then where its severity, 0 to 0.5, is above 0.2."""
     rng = np.random.default_rng(seed)
     severity = rng.uniform(0, 0.5, n).astype(np.float32)
     named = rng.integers(0, 2, n)
     kinds = np.where(named[:, None] == [0, 1], 1 - severity[:, None], severity[:, None])
-    labels = np.where(rng.uniform(size=n) < severity, 1 - named, named)
+    labels = np.where((severity > 0.2) & (rng.uniform(size=n) < severity), 1 - named, named)
     return Judged(severity=severity, kinds=kinds, labels=labels, groups=[str(i) for i in range(n)])
 
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from visiontune.tune.quantize import layers, ranges
+from visiontune.tune.quantize import Statistics, layers, statistics
 from visiontune.tune.sensitive import from_both_ends, logits, rms, search
 
 RNG = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def chain():
 
 CORE = chain()
 PICTURES = RNG.normal(0, 1, (40, WIDTH)).astype(np.float32)
-FOUND = ranges(CORE, [PICTURES])
+FOUND = statistics(CORE, [PICTURES])
 
 
 def test_the_layer_that_hurts_is_found_and_given_back():
@@ -77,7 +77,7 @@ def test_a_network_without_layers_comes_back_as_it_is():
     del bare.graph.node[:]
     bare.graph.node.append(helper.make_node("Softmax", ["pictures"], ["kinds"], axis=1))
     del bare.graph.initializer[:]
-    result = search(bare, {}, PICTURES)
+    result = search(bare, Statistics(ranges={}, means={}), PICTURES)
     assert result.layers == () and result.core.graph.node == bare.graph.node and result.before == 0
 
 

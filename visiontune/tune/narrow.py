@@ -37,7 +37,7 @@ from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.half import halved
 from visiontune.tune.precisions import Precision, refusal, table, timings
 from visiontune.tune.progress import counted
-from visiontune.tune.quantize import ranges
+from visiontune.tune.quantize import statistics
 from visiontune.tune.rebands import PASS, REJECT, rebands, worse
 from visiontune.tune.run import Run
 from visiontune.tune.sensitive import search
@@ -139,7 +139,7 @@ def narrowed(run: Run, body: onnx.ModelProto, precision: str) -> onnx.ModelProto
     chosen = np.sort(np.random.default_rng(0).permutation(len(frames))[:RANGED])
     pictures = normalised(run, np.asarray(frames[chosen]))
     with run.console.status("looking for layers that must stay in float"):
-        found = ranges(body, [pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH)])
+        found = statistics(body, [pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH)])
         result = search(body, found, pictures[:: max(1, len(pictures) // TRIED)][:TRIED])
     run.console.print(f"  int8: {result}", highlight=False)
     return result.core

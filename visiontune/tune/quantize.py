@@ -25,7 +25,6 @@ from visiontune.tune.fold import attributes
 LEAST_SHARE = 0.002  # of all multiplications: what computes less costs more in conversions than it saves
 MOST = 127  # of a weight, and of the sum of two of a channel before they are rounded
 LEAST_SCALE = np.float32(1e-12)  # of a channel whose weights are all 0
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,33 +88,57 @@ def positions(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
     return int(np.prod(places))
 
 
-def ranges(core: onnx.ModelProto, batches: Iterable[NDArray[np.float32]]) -> dict[str, Range]:
-    """The least and the largest value, 0 included, of each tensor that a layer reads or writes.
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What layers read and write: the least and largest value of each tensor, 0 included, and the mean of each channel read.
 
-    `batches` are normalised pictures float32 (n, 3, h, w).
+    The means are float64 (C,), by tensor and by the axis of its channels: 1 for Conv, -1 for Gemm and MatMul.
     """
+
+    ranges: Mapping[str, tuple[float, float]]
+    means: Mapping[tuple[str, int], NDArray[np.float64]]
+
+
+def statistics(core: onnx.ModelProto, batches: Sequence[NDArray[np.float32]]) -> Statistics:
+    """Runs the core on `batches` of normalised pictures float32 (n, 3, h, w) and watches what its layers read and write."""
     wanted, after = {layer.name for layer in layers(core)}, absorbed(core.graph)
     nodes = [node for node in core.graph.node if node.output[0] in wanted]
-    names = sorted(
-        {name for node in nodes for name in (node.input[0], after.get(node.output[0], node.output[0]))}
-    )
+    axes = {(node.input[0], channels(node)) for node in nodes}
+    names = sorted({name for name, _ in axes} | {after.get(name, name) for name in wanted})
+    entrance = core.graph.input[0].name
     watched = copy.deepcopy(core)
     del watched.graph.output[:]
-    shown = [name for name in names if name != core.graph.input[0].name]
+    shown = [name for name in names if name != entrance]
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
     session = open_session(watched.SerializeToString())
-    found: dict[str, Range] = dict.fromkeys(names, (0.0, 0.0))
+    ranges, means = dict.fromkeys(names, (0.0, 0.0)), dict.fromkeys(axes, np.zeros(1))
+    total = sum(len(pictures) for pictures in batches)
     for pictures in batches:
-        values = dict(zip(shown, session.run(shown, {core.graph.input[0].name: pictures}), strict=True))
-        values[core.graph.input[0].name] = pictures
+        values = dict(zip(shown, session.run(shown, {entrance: pictures}), strict=True)) | {
+            entrance: pictures
+        }
         for name in names:
-            low, high = found[name]
-            found[name] = min(low, float(values[name].min())), max(high, float(values[name].max()))
-    return found
+            low, high = ranges[name]
+            ranges[name] = min(low, float(values[name].min())), max(high, float(values[name].max()))
+        for name, axis in axes:
+            rows = np.moveaxis(values[name], axis, -1).reshape(-1, values[name].shape[axis])
+            means[name, axis] = (
+                means[name, axis] + rows.mean(axis=0, dtype=np.float64) * len(pictures) / total
+            )
+    return Statistics(ranges=ranges, means=means)
 
 
-def quantised(core: onnx.ModelProto, found: Mapping[str, Range], wanted: Iterable[str]) -> onnx.ModelProto:
-    """A copy of the core whose `wanted` layers (by name) compute in integers; `found` as `ranges` gives it."""
+def channels(node: onnx.NodeProto) -> int:
+    """The axis of the channels in what a layer reads."""
+    return 1 if node.op_type == "Conv" else -1
+
+
+def quantised(core: onnx.ModelProto, found: Statistics, wanted: Iterable[str]) -> onnx.ModelProto:
+    """A copy of the core whose `wanted` layers (by name) compute in integers.
+
+    The bias of a Conv or Gemm takes up what the rounding of its weights does to the mean of each output channel (Nagel et
+    al. 2019, arXiv 1906.04721, section 4.2).
+    """
     model, names = copy.deepcopy(core), set(wanted)
     work = Rewriting(model.graph, found)
     for node in core.graph.node:
@@ -151,8 +174,8 @@ def absorbed(graph: onnx.GraphProto) -> dict[str, str]:
 class Rewriting:
     """The nodes of the new graph, in order, and the constants that they need beside the old ones."""
 
-    def __init__(self, graph: onnx.GraphProto, found: Mapping[str, Range]) -> None:
-        self.ranges, self.absorbed = found, absorbed(graph)
+    def __init__(self, graph: onnx.GraphProto, found: Statistics) -> None:
+        self.found, self.absorbed = found, absorbed(graph)
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -172,9 +195,9 @@ class Rewriting:
         if source not in self.read:
             self.read[source] = (f"{source}.rounded", self.rounded(source, source, f"{source}.rounded"))
         made.input[0], scale = self.read[source]
-        products = scale * self.weights(made)
-        if len(made.input) > 2 and made.input[2]:
-            self.bias(made, products)
+        of_weights, shift = self.weights(made, source)
+        if node.op_type != "MatMul":
+            self.bias(made, scale * of_weights, shift)
         self.nodes.append(made)
         if (
             node.op_type == "MatMul"
@@ -189,31 +212,37 @@ class Rewriting:
 
     def rounded(self, tensor: str, source: str, target: str) -> np.float32:
         """Makes `target` of `source`: rounded to uint8 in the range of `tensor`, and float again. Gives the scale."""
-        scale, zero = steps(*self.ranges[tensor])
+        scale, zero = steps(*self.found.ranges[tensor])
         given = [self.constant(f"{tensor}.scale", scale), self.constant(f"{tensor}.zero", zero)]
         self.nodes.append(helper.make_node("QuantizeLinear", [source, *given], [f"{tensor}.levels"]))
         self.nodes.append(helper.make_node("DequantizeLinear", [f"{tensor}.levels", *given], [target]))
         return scale
 
-    def weights(self, node: onnx.NodeProto) -> NDArray[np.float32]:
-        """Stores the node's weights as int8; gives the scale of each output channel (C,)."""
+    def weights(self, node: onnx.NodeProto, source: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Stores the node's weights as int8; gives the scale of each output channel, and by how much its mean moved, (C,)."""
         rows = node.op_type == "Conv" or bool(attributes(node).get("transB", 0))
         array = numpy_helper.to_array(self.tensors[node.input[1]]).astype(np.float32)
-        channels = array.reshape(len(array), -1) if rows else array.T
-        scale = np.maximum(largest_sum(channels) / np.float32(MOST), LEAST_SCALE)
-        levels = np.rint(array / (scale.reshape(-1, *[1] * (array.ndim - 1)) if rows else scale)).astype(
-            np.int8
-        )
+        array = array if rows else array.T  # (C, ...)
+        flat = array.reshape(len(array), -1)
+        scale = np.asarray(np.maximum(largest_sum(flat) / np.float32(MOST), LEAST_SCALE))
+        levels = np.rint(flat / scale[:, np.newaxis]).astype(np.int8)
+        error = (levels * scale[:, np.newaxis].astype(np.float64) - flat).reshape(array.shape)
+        mean = self.found.means[source, channels(node)].reshape(
+            -1, array.shape[1]
+        )  # (groups, channels of one)
+        group = np.arange(len(array)) * len(mean) // len(array)
+        shift = (error.reshape(*array.shape[:2], -1).sum(axis=2) * mean[group]).sum(axis=1)
+        levels = levels.reshape(array.shape) if rows else levels.T
         node.input[1] = self.stored(f"{node.output[0]}.weights", levels, scale, axis=0 if rows else 1)
-        return np.asarray(scale)
+        return scale, shift
 
-    def bias(self, node: onnx.NodeProto, scale: NDArray[np.float32]) -> None:
-        """Stores the node's bias as int32 in units of the products."""
-        array = numpy_helper.to_array(self.tensors[node.input[2]]).astype(np.float64).reshape(-1)
-        levels = np.clip(np.rint(np.broadcast_to(array, scale.shape) / scale), -(2**31), 2**31 - 1).astype(
-            np.int32
-        )
-        node.input[2] = self.stored(f"{node.output[0]}.bias", levels, scale, axis=0)
+    def bias(self, node: onnx.NodeProto, scale: NDArray[np.float32], shift: NDArray[np.float64]) -> None:
+        """Stores the node's bias, less the shift, as int32 in units of the products."""
+        given = self.tensors[node.input[2]] if len(node.input) > 2 and node.input[2] else None
+        array = 0.0 if given is None else numpy_helper.to_array(given).astype(np.float64).reshape(-1)
+        levels = np.clip(np.rint((array - shift) / scale), -(2**31), 2**31 - 1).astype(np.int32)
+        del node.input[2:]
+        node.input.append(self.stored(f"{node.output[0]}.bias", levels, scale, axis=0))
 
     def stored(self, name: str, levels: NDArray[Any], scale: NDArray[np.float32], *, axis: int) -> str:
         """A constant in integers, made float again by a node; gives its name."""

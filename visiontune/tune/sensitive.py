@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from visiontune.runtime.model import open_session
-from visiontune.tune.quantize import Layer, Range, layers, quantised
+from visiontune.tune.quantize import Layer, Statistics, layers, quantised
 
 GOAL = 0.05  # rms error of the logits at which the search is content: it moves a severity by 0.0125 at most
 MOST_FLOAT = 0.25  # share of the multiplications that may stay in float: with more, int8 cannot pay
@@ -38,7 +38,7 @@ class Quantisation:
 
 def search(
     core: onnx.ModelProto,
-    found: dict[str, Range],
+    found: Statistics,
     pictures: NDArray[np.float32],
     *,
     goal: float = GOAL,
@@ -47,7 +47,7 @@ def search(
 ) -> Quantisation:
     """Quantises every layer of the core, then gives back those to float whose rounding hurts most, until the goal is met.
 
-    found       the ranges of the tensors, as `quantize.ranges` gives them
+    found       what the layers read and write, as `quantize.statistics` gives it
     pictures    normalised, float32 (n, 3, h, w): on these the logits are compared with those of the core
     goal        rms error of the logits, in nats, that is good enough
     most_float  share 0..1 of the multiplications that may stay in float
