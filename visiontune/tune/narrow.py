@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from visiontune.runtime.answers import INPUT
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import PRECISIONS, ModelCard, Proof
 from visiontune.runtime.errors import BadModel, ExportRefused, PrecisionRefused
-from visiontune.runtime.golden import TOLERANCE, Golden, golden_frames
+from visiontune.runtime.golden import TOLERANCE, golden_frames
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.model import open_session
 from visiontune.runtime.seal import check
@@ -43,10 +41,9 @@ from visiontune.tune.run import Run
 from visiontune.tune.sensitive import search
 
 FLOAT32, FP16, INT8 = PRECISIONS
-RANGED, TRIED = (
-    128,
-    32,
-)  # training pictures for the ranges of the tensors, and for the search of sensitive layers
+RANGED = 128  # training pictures that the ranges of the tensors are taken from
+TRIED = 32  # pictures on which sensitive layers are searched, and engines compared
+PAINTED = 8
 BATCH = 8
 
 
@@ -105,7 +102,11 @@ def compared(run: Run, name: str, wanted: tuple[str, ...]) -> tuple[tuple[Precis
     exact = made(run, body, FLOAT32, name, run.bands)
     assert exact.card.golden is not None
     prove_painted(run.net, exact.card, (exact.card.golden, *exact.card.probes))
-    drafts = [made(run, narrowed(run, body, precision), precision, name, run.bands) for precision in wanted]
+    drafts = []
+    for precision in wanted:
+        narrow_body = narrowed(run, body, precision)
+        tolerance = between_engines(run, narrow_body) if precision == INT8 else TOLERANCE
+        drafts.append(made(run, narrow_body, precision, name, run.bands, tolerance=tolerance))
     with counted(run.console, "judging val in each precision", len(val) * (1 + len(drafts))) as step:
         proof = prove(opened(exact), val, judged, run.bands, progress=step)
         seen = [judge(opened(draft), val, progress=step) for draft in drafts]
@@ -152,30 +153,38 @@ def normalised(run: Run, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def made(
-    run: Run, body: onnx.ModelProto, precision: str, name: str, bands: Bands, proof: Proof | None = None
+    run: Run,
+    body: onnx.ModelProto,
+    precision: str,
+    name: str,
+    bands: Bands,
+    *,
+    tolerance: float = TOLERANCE,
+    proof: Proof | None = None,
 ) -> File:
     """The whole file around a bare network."""
     model = line_model(body, run.net, bands, roi=run.recipe.roi)
     graph = model.SerializeToString()
     card = replace(run.card(name), bands=bands, precision=precision, proof=proof)
-    painted = painted_answers(graph, card)
-    if precision == INT8:
-        tolerance = between_engines(graph, painted)
-        painted = [replace(golden, tolerance=tolerance) for golden in painted]
-    card = replace(card, golden=painted[0], probes=tuple(painted[1:]))
+    golden, *probes = (replace(one, tolerance=tolerance) for one in painted_answers(graph, card))
+    card = replace(card, golden=golden, probes=tuple(probes))
     return File(body=body, graph=graph, card=card, data=sealed(model, card_metadata(card)))
 
 
-def between_engines(graph: bytes, painted: Sequence[Golden]) -> float:
+def between_engines(run: Run, body: onnx.ModelProto) -> float:
     """By how much the answers of two engines that both compute rightly may differ: twice what two ways of one of them do.
 
     Rounding to integers makes a difference in the last bit of a float a whole step, now and then. The graph as it stands,
-    node by node in float, against the same in fused integer kernels shows how far that goes on the painted frames.
+    node by node in float, against the same in fused integer kernels shows how far that goes, on val and painted pictures.
     """
-    plain, worst = open_session(graph, optimise=False), 0.0
-    for golden in painted:
-        severity, kinds = plain.run(["severity", "kinds"], {INPUT: golden.paint()})
-        worst = max(worst, golden.difference(severity, kinds))
+    painted = golden_frames(GOLDEN_SEED, PAINTED, run.recipe.size)
+    pictures = normalised(run, np.concatenate([np.asarray(run.pictures("val")[:TRIED]), painted]))
+    sessions = [open_session(body.SerializeToString(), optimise=optimise) for optimise in (True, False)]
+    worst = 0.0
+    for at in range(len(pictures)):
+        feed = {body.graph.input[0].name: pictures[at : at + 1]}
+        one, two = (session.run(["severity", "kinds"], feed) for session in sessions)
+        worst = max(worst, *(float(np.abs(a - b).max()) for a, b in zip(one, two, strict=True)))
     return max(TOLERANCE, math.ceil(2e5 * worst) / 1e5)
 
 
@@ -211,7 +220,15 @@ def settled(
         reviewed=int(((now != before) & ~outside).sum()),
         tolerance=draft.card.golden.tolerance,
     )
-    file = made(run, draft.body, draft.card.precision, draft.card.name, bands, proof)
+    file = made(
+        run,
+        draft.body,
+        draft.card.precision,
+        draft.card.name,
+        bands,
+        tolerance=proof.tolerance,
+        proof=proof,
+    )
     opened(file)
     row = replace(
         measured(file, spent, frames=len(before)),

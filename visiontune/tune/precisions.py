@@ -18,7 +18,7 @@ from visiontune.runtime.model import open_session
 LEAST_SPEEDUP = 1.3  # int8 that gains less is not worth other numbers
 SLOWEST = 0.9  # fp16 may not cost time: this is the noise of a PC that does other things too
 MOST_SIZE = 0.6  # of the float32 file that an fp16 file may have
-MOST_REVIEWED = 0.01  # of the pictures that may go to review beyond those of float32
+MOST_REVIEWED = 0.01  # of the pictures, though always one, may go to review beyond those of float32
 ROUNDS, WARM, FEWEST = 200, 5, 20
 SECONDS = 30.0
 
@@ -58,18 +58,18 @@ class Precision:
 def refusal(found: Precision, float32: Precision) -> str | None:
     """Why this precision should not be shipped, in words; None if it should.
 
-    Its verdicts come first: none may pass or reject what float32 did not, at most 1 % more may go to review, and every
-    promise must hold. Then what it is for: int8 must be at least 1.3 times as fast, fp16 at most 0.6 of the size and not
-    slower.
+    Its verdicts come first: none may pass or reject what float32 did not, at most 1 % of the pictures (or one) may go to
+    review instead, and every promise must hold. Then what it is for: int8 must be at least 1.3 times as fast, fp16 at most
+    0.6 of the size and not slower.
     """
     speedup = float32.p50_ms / found.p50_ms
     if found.outside_review:
         return f"{found.outside_review} of {found.pictures} verdicts flip outside review, expected none"
     if found.worse:
         return f"a promise of the bands no longer holds ({found.worse})"
-    if found.reviewed > MOST_REVIEWED * found.pictures:
+    if found.reviewed > max(1, MOST_REVIEWED * found.pictures):
         return (
-            f"{found.reviewed} of {found.pictures} pictures more go to review, expected at most "
+            f"{found.reviewed} of {found.pictures} pictures go to review that float32 decides, expected at most "
             f"{100 * MOST_REVIEWED:.0f} %"
         )
     if found.precision == "int8" and speedup < LEAST_SPEEDUP:
