@@ -118,7 +118,7 @@ def heading() -> list[str]:
     return [
         "## Precisions",
         "",
-        f"Random weights, {SIZE} x {SIZE} px, {processor()}, {os.cpu_count()} cores shared with other work; one thread, one frame "
+        f"Random weights, {SIZE} x {SIZE} px, {processor()}, {os.cpu_count()} cores that do other work too; one thread, a frame "
         f"a call, wall clock, the precisions taking turns. `scripts/measure_precision.py`, {datetime.now(UTC):%Y-%m-%d}, "
         f"onnxruntime {onnxruntime.__version__}, torch {version('torch')}, timm {version('timm')}, "
         f"Python {platform.python_version()}. The error is rms, of logits whose rms stands beside it.",

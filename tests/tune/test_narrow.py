@@ -148,6 +148,20 @@ def test_a_network_that_rounding_ruins_is_refused(run, any_speed, monkeypatch):
     assert not [*run.out.glob("*.onnx")]
 
 
+def test_ranges_see_every_class():
+    labels = np.array([0] * 500 + [1] * 3 + [2] * 40)
+    chosen = narrowing.balanced(labels, 60)
+    assert len(set(chosen.tolist())) == 60
+    assert np.bincount(labels[chosen]).tolist() == [29, 3, 28]
+    assert sorted(narrowing.balanced(labels, 9999).tolist()) == [*range(543)]
+
+
+def test_other_bands_end_what_was_measured(run):
+    run.precisions()
+    run.calibrate(escapes=0.3, overkill=0.3, confidence=0.7)
+    assert "precisions" not in run.metrics
+
+
 def test_all_three_side_by_side(run):
     rows = run.precisions()
     assert [row.precision for row in rows] == ["float32", "fp16", "int8"]

@@ -18,8 +18,9 @@ from visiontune.heads.head import Labels
 from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import open_session
 from visiontune.tune.graph import core_model
+from visiontune.tune.layers import layers
 from visiontune.tune.net import Net
-from visiontune.tune.quantize import Statistics, absorbed, largest_sum, layers, quantised, statistics, steps
+from visiontune.tune.quantize import Statistics, absorbed, largest_sum, quantised, statistics, steps
 
 RNG = np.random.default_rng(0)
 FLOAT = onnx.TensorProto.FLOAT
@@ -311,6 +312,23 @@ def test_a_channel_of_zeros_and_a_tensor_of_zeros_are_no_trouble():
     silent = np.zeros((1, 4, 6, 6), np.float32)
     model = quantised(core, statistics(core, [silent]), ["a"])
     assert np.isfinite(open_session(model.SerializeToString()).run(["z"], {"x": silent})[0]).all()
+
+
+def test_the_bias_of_a_channel_without_weights_survives():
+    """As where a batch norm has learnt to close a channel: in steps of its tiny products the bias would not fit."""
+    core = small("Conv")
+    for at in (0, 2):  # weights, bias
+        held = core.graph.initializer[at]
+        array = numpy_helper.to_array(held).copy()
+        array[1] = 1e-9 if array.ndim == 4 else array[1]
+        if array.ndim == 1:
+            array[1] = 0.75
+        held.CopyFrom(numpy_helper.from_array(array, held.name))
+    x = RNG.normal(0, 1, (2, 4, 6, 6)).astype(np.float32)
+    model = quantised(core, statistics(core, [x]), ["y"])
+    got = open_session(model.SerializeToString()).run(["y"], {"x": x})[0][:, 1]
+    step = tensor(model, "y.scale")
+    assert np.abs(got - 0.75).max() <= 0.51 * step
 
 
 def test_the_core_itself_is_not_touched(resnet):

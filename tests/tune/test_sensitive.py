@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from visiontune.tune.quantize import Statistics, layers, statistics
+from visiontune.tune.layers import layers
+from visiontune.tune.quantize import Statistics, statistics
 from visiontune.tune.sensitive import from_both_ends, logits, rms, search
 
 RNG = np.random.default_rng(0)

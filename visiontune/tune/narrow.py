@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from visiontune.data.batches import label_indices
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import PRECISIONS, ModelCard, Proof
 from visiontune.runtime.errors import BadModel, ExportRefused, PrecisionRefused
@@ -136,14 +137,22 @@ def narrowed(run: Run, body: onnx.ModelProto, precision: str) -> onnx.ModelProto
     """
     if precision == FP16:
         return halved(body)
-    frames = run.pictures("train")
-    chosen = np.sort(np.random.default_rng(0).permutation(len(frames))[:RANGED])
-    pictures = normalised(run, np.asarray(frames[chosen]))
+    frames, labels = run.pictures("train"), label_indices(run.data.share("train"))
+    pictures = normalised(run, np.asarray(frames[np.sort(balanced(labels, RANGED))]))
     with run.console.status("looking for layers that must stay in float"):
         found = statistics(body, [pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH)])
         result = search(body, found, pictures[:: max(1, len(pictures) // TRIED)][:TRIED])
     run.console.print(f"  int8: {result}", highlight=False)
     return result.core
+
+
+def balanced(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Positions of at most `count` pictures, the classes in turn: rare defects make values that good parts do not."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    turn = np.zeros(len(labels), np.int64)
+    for kind in np.unique(labels):
+        turn[labels[order] == kind] = np.arange((labels == kind).sum())
+    return np.asarray(order[np.lexsort((labels[order], turn))][:count])
 
 
 def normalised(run: Run, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -178,7 +187,9 @@ def between_engines(run: Run, body: onnx.ModelProto) -> float:
     node by node in float, against the same in fused integer kernels shows how far that goes, on val and painted pictures.
     """
     painted = golden_frames(GOLDEN_SEED, PAINTED, run.recipe.size)
-    pictures = normalised(run, np.concatenate([np.asarray(run.pictures("val")[:TRIED]), painted]))
+    frames = run.pictures("val")
+    spread = np.unique(np.linspace(0, len(frames) - 1, TRIED).astype(int))
+    pictures = normalised(run, np.concatenate([np.asarray(frames[spread]), painted]))
     sessions = [open_session(body.SerializeToString(), optimise=optimise) for optimise in (True, False)]
     worst = 0.0
     for at in range(len(pictures)):

@@ -17,75 +17,15 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
 from visiontune.runtime.model import open_session
 from visiontune.tune.fold import attributes
+from visiontune.tune.layers import layers
 
-LEAST_SHARE = 0.002  # of all multiplications: what computes less costs more in conversions than it saves
 MOST = 127  # of a weight, and of the sum of two of a channel before they are rounded
+MOST_BIAS = 2.0**30  # steps of a bias: it and the products must fit into 32 bits
 LEAST_SCALE = np.float32(1e-12)  # of a channel whose weights are all 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A node that can be computed in integers: known by its output, with its share 0..1 of the network's multiplications."""
-
-    name: str
-    kind: str
-    share: float
-
-
-def layers(core: onnx.ModelProto) -> list[Layer]:
-    """The nodes worth quantising, in the order of the graph.
-
-    Conv, Gemm and MatMul with constant weights, but for depthwise convolutions, what computes next to nothing (squeeze
-    and excite), and the last one, which gives the logits.
-    """
-    tensors = {tensor.name: tensor for tensor in core.graph.initializer}
-    shapes = inferred_shapes(core)
-    found = []
-    for node in core.graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMul") and len(node.input) > 1 and node.input[1] in tensors:
-            work = float(np.prod(tensors[node.input[1]].dims)) * positions(node, shapes)
-            found.append((node, work))
-    total = sum(work for _, work in found)
-    return [
-        Layer(name=node.output[0], kind=node.op_type, share=work / total)
-        for node, work in found[:-1]
-        if work >= LEAST_SHARE * total and plain(node, tensors)
-    ]
-
-
-def plain(node: onnx.NodeProto, tensors: Mapping[str, onnx.TensorProto]) -> bool:
-    """Whether the weights have a channel axis that onnxruntime multiplies in integers, and is not depthwise."""
-    weights, options = tensors[node.input[1]], attributes(node)
-    constant = all(name in tensors for name in node.input[1:] if name)
-    if node.op_type == "Conv":
-        return constant and weights.dims[1] > 1
-    if node.op_type == "Gemm":
-        return (
-            constant
-            and not options.get("transA", 0)
-            and {options.get(n, 1.0) for n in ("alpha", "beta")} == {1.0}
-        )
-    return len(weights.dims) == 2
-
-
-def inferred_shapes(core: onnx.ModelProto) -> dict[str, list[int]]:
-    """Of each tensor that shape inference knows; the batch counts as 1."""
-    known = shape_inference.infer_shapes(core).graph
-    return {
-        value.name: [max(1, dim.dim_value) for dim in value.type.tensor_type.shape.dim]
-        for value in [*known.value_info, *known.output]
-    }
-
-
-def positions(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
-    """At how many places of one picture the weights are applied."""
-    shape = list(shapes.get(node.output[0], [1]))
-    places = shape[2:] if node.op_type == "Conv" else shape[1:-1]
-    return int(np.prod(places))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +119,7 @@ class Rewriting:
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self.read: dict[
-            str, tuple[str, np.float32]
-        ] = {}  # what stands for a tensor in integers, and its scale
+        self.read: dict[str, tuple[str, np.float32]] = {}  # what stands for a tensor in integers, its scale
         self.gone: set[str] = set()  # outputs of nodes whose work the rounding does
 
     def other(self, node: onnx.NodeProto) -> None:
@@ -195,19 +133,20 @@ class Rewriting:
         if source not in self.read:
             self.read[source] = (f"{source}.rounded", self.rounded(source, source, f"{source}.rounded"))
         made.input[0], scale = self.read[source]
-        of_weights, shift = self.weights(made, source)
-        if node.op_type != "MatMul":
-            self.bias(made, scale * of_weights, shift)
-        self.nodes.append(made)
         if (
             node.op_type == "MatMul"
         ):  # its integers become float at once: what follows is mostly a bias to add
+            self.weights(made, source)
+            self.nodes.append(made)
             return
+        bias = self.given_bias(made)
+        of_weights, shift = self.weights(made, source, least=np.abs(bias) / (float(scale) * MOST_BIAS))
+        self.bias(made, bias - shift, scale * of_weights)
         target = self.absorbed.get(out, out)
         if target != out:
             self.gone.add(target)
         made.output[0] = f"{target}.exact"
-        self.nodes[-1] = made
+        self.nodes.append(made)
         self.read[target] = (target, self.rounded(target, made.output[0], target))
 
     def rounded(self, tensor: str, source: str, target: str) -> np.float32:
@@ -218,29 +157,36 @@ class Rewriting:
         self.nodes.append(helper.make_node("DequantizeLinear", [f"{tensor}.levels", *given], [target]))
         return scale
 
-    def weights(self, node: onnx.NodeProto, source: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Stores the node's weights as int8; gives the scale of each output channel, and by how much its mean moved, (C,)."""
+    def weights(
+        self, node: onnx.NodeProto, source: str, least: NDArray[np.float64] | float = 0.0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Stores the node's weights as int8; gives the scale of each output channel, and by how much its mean moved, (C,).
+
+        `least` is the smallest scale that may be: where the weights of a channel are next to 0 its bias would not fit.
+        """
         rows = node.op_type == "Conv" or bool(attributes(node).get("transB", 0))
         array = numpy_helper.to_array(self.tensors[node.input[1]]).astype(np.float32)
         array = array if rows else array.T  # (C, ...)
         flat = array.reshape(len(array), -1)
-        scale = np.asarray(np.maximum(largest_sum(flat) / np.float32(MOST), LEAST_SCALE))
+        scale = np.maximum(np.maximum(largest_sum(flat) / MOST, least), LEAST_SCALE).astype(np.float32)
         levels = np.rint(flat / scale[:, np.newaxis]).astype(np.int8)
         error = (levels * scale[:, np.newaxis].astype(np.float64) - flat).reshape(array.shape)
-        mean = self.found.means[source, channels(node)].reshape(
-            -1, array.shape[1]
-        )  # (groups, channels of one)
+        mean = self.found.means[source, channels(node)].reshape(-1, array.shape[1])  # a row a group
         group = np.arange(len(array)) * len(mean) // len(array)
         shift = (error.reshape(*array.shape[:2], -1).sum(axis=2) * mean[group]).sum(axis=1)
         levels = levels.reshape(array.shape) if rows else levels.T
         node.input[1] = self.stored(f"{node.output[0]}.weights", levels, scale, axis=0 if rows else 1)
         return scale, shift
 
-    def bias(self, node: onnx.NodeProto, scale: NDArray[np.float32], shift: NDArray[np.float64]) -> None:
-        """Stores the node's bias, less the shift, as int32 in units of the products."""
-        given = self.tensors[node.input[2]] if len(node.input) > 2 and node.input[2] else None
-        array = 0.0 if given is None else numpy_helper.to_array(given).astype(np.float64).reshape(-1)
-        levels = np.clip(np.rint((array - shift) / scale), -(2**31), 2**31 - 1).astype(np.int32)
+    def given_bias(self, node: onnx.NodeProto) -> NDArray[np.float64]:
+        """The node's bias, (C,) or (1,); 0 where it has none."""
+        if len(node.input) < 3 or not node.input[2]:
+            return np.zeros(1)
+        return numpy_helper.to_array(self.tensors[node.input[2]]).astype(np.float64).reshape(-1)
+
+    def bias(self, node: onnx.NodeProto, values: NDArray[np.float64], scale: NDArray[np.float32]) -> None:
+        """Stores a bias (C,) for the node as int32 in units of the products."""
+        levels = np.clip(np.rint(values / scale), -(2**31), 2**31 - 1).astype(np.int32)
         del node.input[2:]
         node.input.append(self.stored(f"{node.output[0]}.bias", levels, scale, axis=0))
 
@@ -260,9 +206,9 @@ class Rewriting:
         return name
 
 
-def largest_sum(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+def largest_sum(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest absolute value of one weight, or of the sum of two, of each channel: float32 (C,) from (C, K)."""
-    ends = np.sort(channels, axis=1)
+    ends = np.sort(weights, axis=1)
     above, below = ends[:, -2:].clip(min=0).sum(axis=1), -ends[:, :2].clip(max=0).sum(axis=1)
     return np.asarray(np.maximum(above, below))
 

@@ -121,7 +121,8 @@ class Run:
         judged = self.judge("val")
         self.bands = (inspection_bands if self.data.good is not None else sorting_bands)(judged, target)
         predicted = judged.kinds.argmax(axis=1)
-        self.metrics.pop("proof", None)  # of a file with other bands
+        for name in ("proof", "precisions"):  # of files with other bands
+            self.metrics.pop(name, None)
         self.metrics["val"] = {
             "accuracy": float((predicted == judged.labels).mean()),
             "balanced_accuracy": balanced_accuracy(judged.labels, predicted),

@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 
 from visiontune.runtime.model import open_session
-from visiontune.tune.quantize import Layer, Statistics, layers, quantised
+from visiontune.tune.layers import Layer, layers
+from visiontune.tune.quantize import Statistics, quantised
 
 GOAL = 0.05  # rms error of the logits at which the search is content: it moves a severity by 0.0125 at most
 MOST_FLOAT = 0.25  # share of the multiplications that may stay in float: with more, int8 cannot pay
