@@ -14,7 +14,7 @@ from visiontune.runtime.model import open_session
 from visiontune.tune.layers import Layer, layers
 from visiontune.tune.quantize import Statistics, quantised
 
-GOAL = 0.05  # rms error of the logits at which the search is content: it moves a severity by 0.0125 at most
+GOAL = 0.1  # rms error of the logits at which the search is content: it moves a severity by 0.025 at most
 MOST_FLOAT = 0.25  # share of the multiplications that may stay in float: with more, int8 cannot pay
 SECONDS = 60.0
 LEAST = 1e-30  # a probability of 0 has no logarithm
