@@ -11,6 +11,9 @@ import pytest
 from visiontune import ExportRefused, Inspector, PrecisionRefused, set_bands
 from visiontune.cli import main
 from visiontune.runtime.bands import Bands
+from visiontune.runtime.doctor import examine
+from visiontune.runtime.engine import WORDS, Engine, painted
+from visiontune.runtime.model import open_session
 from visiontune.tune import narrow as narrowing
 from visiontune.tune import precisions
 from visiontune.tune.graph import core_model
@@ -146,6 +149,17 @@ def test_a_network_that_rounding_ruins_is_refused(run, any_speed, monkeypatch):
     with pytest.raises(PrecisionRefused, match="go to review that float32 decides"):
         replace(run, bands=Bands(low, high)).export(precision="int8")
     assert not [*run.out.glob("*.onnx")]
+
+
+def test_an_engine_that_rounds_otherwise_is_equivalent_within_the_tolerance(run, any_speed):
+    """The same graph node by node in float is such an engine: right, and not bit-equal."""
+    data = run.export(precision="int8").read_bytes()
+    session = open_session(data, optimise=False)
+    plain = Engine(name="plain", about="", run=lambda frames: tuple(session.run(WORDS, {"frames": frames})))
+    card = Inspector(data).card
+    found = examine(data, plain, painted(card))
+    assert found.tolerance == card.golden.tolerance and found.difference <= found.tolerance
+    assert found.equivalent == (found.flips == 0)
 
 
 def test_ranges_see_every_class():
