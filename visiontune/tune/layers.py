@@ -27,9 +27,10 @@ def layers(core: onnx.ModelProto) -> list[Layer]:
     """The nodes worth quantising, in the order of the graph.
 
     Conv, Gemm and MatMul with constant weights, but for depthwise convolutions, what computes next to nothing (squeeze
-    and excite), and the last one, which gives the logits.
+    and excite), the last one, which gives the logits, and a convolution that reads the picture: with three channels
+    integers gain nothing there.
     """
-    tensors = {tensor.name: tensor for tensor in core.graph.initializer}
+    tensors, picture = {tensor.name: tensor for tensor in core.graph.initializer}, core.graph.input[0].name
     shapes = inferred_shapes(core)
     found = []
     for node in core.graph.node:
@@ -40,8 +41,13 @@ def layers(core: onnx.ModelProto) -> list[Layer]:
     return [
         Layer(name=node.output[0], kind=node.op_type, share=work / total)
         for node, work in found[:-1]
-        if work >= LEAST_SHARE * total and plain(node, tensors)
+        if work >= LEAST_SHARE * total and plain(node, tensors) and not reads(node, picture)
     ]
+
+
+def reads(node: onnx.NodeProto, picture: str) -> bool:
+    """Whether this is a convolution of the picture itself."""
+    return node.op_type == "Conv" and node.input[0] == picture
 
 
 def plain(node: onnx.NodeProto, tensors: Mapping[str, onnx.TensorProto]) -> bool:
