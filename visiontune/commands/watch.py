@@ -24,6 +24,7 @@ from typing import Any
 
 from visiontune.commands.ending import Ended, ending
 from visiontune.commands.inspect import line
+from visiontune.commands.monitored import Monitored
 from visiontune.commands.parser import FAILED, OK, Commands, Given, add_model, command
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.claim import claim, release
@@ -44,12 +45,16 @@ there before is another picture. A full or read-only disk ends the watch with th
 
 log     .csv, or JSON lines under any other name: time, path, decision, severity, kind, ms, reason, to, bytes, mtime_ns
 move    DIR/pass, DIR/review, DIR/reject on the same file system; a name that is taken gets the file's time behind it
+monitor what was seen so far, kept in STATE and gone on from at the next start (see docs/drift.md). A frame too dark, too
+        bright or too blurred to be inspected is reviewed instead of passed. Drift of scores or pictures and unusual rates
+        of review and reject are alarms: a line on stderr, and in the reason of the frame at which they were raised
 settle  use 0 only where the camera renames finished files into the folder
 
 examples:
   visiontune watch model.onnx /camera1 --log camera1.csv
   visiontune watch model.onnx /camera1 --move /sorted --log night.jsonl
   visiontune watch model.onnx /camera1 --move /sorted --once
+  visiontune watch model.onnx /camera1 --log camera1.csv --monitor camera1.json
 """
 
 
@@ -63,6 +68,9 @@ def add(commands: Commands) -> None:
         "--move", metavar="DIR", type=Path, help="move each into DIR/pass, DIR/review or DIR/reject"
     )
     added.add_argument("--log", metavar="FILE", type=Path, help="append one line a frame, CSV or JSON lines")
+    added.add_argument(
+        "--monitor", metavar="STATE", type=Path, help="watch for drift; the file keeps its state"
+    )
     added.add_argument("--once", action="store_true", help="judge what lies there whole, and end")
     added.add_argument(
         "--settle",
@@ -97,7 +105,10 @@ def run(given: Given) -> int:
         journal = None if given.log is None else Journal(given.log, landing.names())
         if journal is not None:
             held.callback(journal.close)
-        sorter = Sorter(inspector, landing, journal, given.move)
+        monitored = None if given.monitor is None else Monitored(inspector, given.monitor)
+        if monitored is not None:
+            held.callback(monitored.save)
+        sorter = Sorter(monitored or inspector, landing, journal, given.move)
         watch(landing, sorter, ended, once=given.once)
         left = landing.waiting() if given.once else 0
     print(sorter.summary() + (f"; {left} not whole yet" if left else ""), file=sys.stderr)
@@ -126,9 +137,9 @@ class Sorter:
     """Takes one whole file after the other through the four steps, and counts."""
 
     def __init__(
-        self, inspector: Inspector, landing: Landing, journal: Journal | None, move: Path | None
+        self, judge: Inspector | Monitored, landing: Landing, journal: Journal | None, move: Path | None
     ) -> None:
-        self._inspector = inspector
+        self._judge = judge
         self._landing = landing
         self._journal = journal
         self._move = move
@@ -143,6 +154,8 @@ class Sorter:
             record = self._judged(landed)
             if not landed.still():  # taken away, or not whole after all
                 return
+            if isinstance(self._judge, Monitored) and (news := self._judge.news()):
+                record["reason"] = f"{record['reason']}; {news}" if "reason" in record else news
             if self._journal is not None:
                 self._journal.append(record, safely=self._move is not None)
         if self._move is None:
@@ -152,7 +165,7 @@ class Sorter:
             self._landing.gone(landed)
         if fresh:
             self._counts[record["decision"]] += 1
-            self.unread += "reason" in record
+            self.unread += record["kind"] is None
             print(line(landed.path, record), flush=True)
 
     def summary(self) -> str:
@@ -165,7 +178,7 @@ class Sorter:
         """The log's record."""
         begin = time.perf_counter()
         try:
-            found = self._inspector(landed.path).as_dict()
+            found = self._judge(landed.path).as_dict()
         except BadFrame as error:
             found = {"decision": DECISIONS[1], "severity": None, "kind": None, "reason": str(error)}
         ms = round(1000 * (time.perf_counter() - begin), 2)

@@ -12,6 +12,7 @@ from visiontune.runtime import fields as check
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.errors import BadModel, one_line
 from visiontune.runtime.golden import TOLERANCE, Golden
+from visiontune.runtime.reference import Reference
 
 KEY = "visiontune.card"  # the ONNX metadata key that holds the JSON
 SCHEMA = 1
@@ -115,6 +116,7 @@ class ModelCard:
     proof        None if the export compared nothing
     golden       painted frames that every opening replays; None if the model cannot test itself
     probes       more of them, of odd sizes, that `visiontune verify` replays
+    reference    what validation looked like, for a Monitor; None in older cards
     history      what was changed in the file since it was exported, an entry a change; see runtime.adjust
     precision    of the network's weights: float32; fp16 (computes in float32); int8 (computes in integers)
     schema       version of this layout
@@ -135,6 +137,7 @@ class ModelCard:
     proof: Proof | None = None
     golden: Golden | None = None
     probes: tuple[Golden, ...] = field(default=())
+    reference: Reference | None = None
     history: tuple[Any, ...] = field(default=())
     precision: str = PRECISIONS[0]
     schema: int = SCHEMA
@@ -161,6 +164,7 @@ class ModelCard:
             ("bands", Bands),
             ("proof", Proof | None),
             ("golden", Golden | None),
+            ("reference", Reference | None),
         ):
             if not isinstance(getattr(self, name), kind):
                 check.refuse(f"card.{name}", "its own type", getattr(self, name))
@@ -199,7 +203,9 @@ class ModelCard:
             raise BadModel(
                 f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
             )
-        values = dict(check.keys(_since(found, probes=[], precision=PRECISIONS[0]), _names(cls), "card"))
+        values = dict(
+            check.keys(_since(found, probes=[], reference=None, precision=PRECISIONS[0]), _names(cls), "card")
+        )
         given = _since(values["input"], window=None)
         values["input"] = InputSpec(**check.keys(given, _names(InputSpec), "card.input"))
         values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
@@ -213,6 +219,9 @@ class ModelCard:
         values["probes"] = tuple(
             _golden(probe, "card.probes") for probe in check.items(values["probes"], "card.probes")
         )
+        if values["reference"] is not None:
+            given = check.keys(values["reference"], _names(Reference), "card.reference")
+            values["reference"] = Reference(**given)
         return cls(**values)
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from visiontune.runtime.card import ModelCard
+from visiontune.runtime.reference import Reference
 
 PRECISION = {
     "fp16": "fp16: weights of 16 bits, computed in float32",
@@ -43,6 +44,7 @@ def describe(card: ModelCard) -> str:
         ("versions", _shown(card.versions)),
         ("proof", _proof(card, changed=any(_is_change(entry) for entry in card.history))),
         ("self-test", sure),
+        ("reference", _reference(card.reference)),
     ]
     wide = max(len(heading) for heading, _ in rows)
     return "\n".join(f"{heading:<{wide}}  {text}".rstrip() for heading, text in rows)
@@ -81,6 +83,16 @@ def _change(entry: Any) -> str:
     ]
     note = f" ({_shown(entry['note'], 60)})" if entry["note"] else ""
     return f"{entry['when']}: bands {' / '.join(edges[0])} became {' / '.join(edges[1])}{note}; {entry['evidence']}"
+
+
+def _reference(reference: Reference | None) -> str:
+    if reference is None:
+        return "none: exported before there was one, so there is nothing to monitor against"
+    dark, bright = reference.ranges["brightness"]
+    seen = f"{reference.frames} frames, brightness {dark:.3g} to {bright:.3g}"
+    return (
+        f"scores of {len(reference.good)} good and {len(reference.defective)} defective parts of val; {seen}"
+    )
 
 
 def _proof(card: ModelCard, *, changed: bool) -> str:

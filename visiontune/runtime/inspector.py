@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from onnxruntime import RunOptions
 
 from visiontune.runtime import seal
+from visiontune.runtime.alarm import Alarm
 from visiontune.runtime.answers import DECISIONS, INPUT
 from visiontune.runtime.budget import run_within
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import BadFrame, BadModel, TooSlow, one_line
 from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, Window, decode
 from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
+from visiontune.runtime.monitor import Monitor
 from visiontune.runtime.regions import HIGH, regions, roi_pixels
 from visiontune.runtime.verdict import Region, Verdict
 
@@ -101,6 +104,38 @@ class Inspector:
         while some := [_ready(frame, self._window) for frame in islice(source, batch)]:
             verdicts += self._judge_some(some)
         return verdicts
+
+    def monitor(
+        self,
+        *,
+        alpha: float = 0.01,
+        subgroup: int = 200,
+        defects: float | None = None,
+        gate: bool = True,
+        seed: int = 0,
+        state: str | Path | Mapping[str, Any] | None = None,
+        on_alarm: Callable[[Alarm], object] | None = None,
+    ) -> Monitor:
+        """A Monitor: judges as this Inspector does, and watches whether all is still as in validation.
+
+        alpha     0..1: while nothing changes, the chance of a drift alarm, ever, is at most this
+        subgroup  frames to a point of the charts of review and reject rates
+        defects   0..1: share of the line's parts that are defective, where it is known; None learns the rates from the
+                  line's own first 25 subgroups
+        gate      whether frames that could not be inspected (too dark, too bright, blurred) are reviewed instead of passed
+        seed      of the draws that split ties between scores
+        state     what `Monitor.state()` gave, or the file that `Monitor.save` wrote: goes on from there, with the settings
+                  of then; those given here are left aside
+        on_alarm  called with each Alarm, in the thread of the frame that raised it
+
+        Raises BadModel for a file whose card has no reference (exported before there was one); BadData for the state of
+        another model or bands, or a damaged one; ValueError for a number out of range.
+        """
+        if state is not None:
+            return Monitor.resumed(self, state, on_alarm)
+        return Monitor(
+            self, alpha=alpha, subgroup=subgroup, defects=defects, gate=gate, seed=seed, on_alarm=on_alarm
+        )
 
     def _judge_some(self, some: list[Frame]) -> Iterator[Verdict]:
         groups: dict[tuple[int, ...], list[int]] = {}

@@ -42,6 +42,7 @@ class Verdict:
     kinds     probability of each class, in the card's order
     regions   where, strongest first; empty for a model that cannot tell
     heatmap   float32 (h, w), 0..1, over the card's region of interest; None for a model without one
+    reason    why the frame was not inspectable, where a Monitor found it so; else ""
 
     An answer that cannot be trusted (NaN, a severity outside 0..1, a decision that contradicts the bands in
     the card) has the decision "review", never "pass".
@@ -53,15 +54,17 @@ class Verdict:
     kinds: Mapping[str, float]
     regions: tuple[Region, ...] = ()
     heatmap: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, without the heatmap; what is not a finite number becomes None."""
+        """JSON-able, without the heatmap; `reason` only where there is one; what is not a finite number becomes None."""
         return {
             "decision": self.decision,
             "severity": _finite(self.severity),
             "kind": self.kind,
             "kinds": {name: _finite(value) for name, value in self.kinds.items()},
             "regions": [region.as_dict() for region in self.regions],
+            **({"reason": self.reason} if self.reason else {}),
         }
 
 

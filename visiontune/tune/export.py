@@ -27,11 +27,13 @@ from visiontune.runtime.model import open_session
 from visiontune.runtime.proof import fingerprint
 from visiontune.runtime.seal import KEY as SEAL_KEY
 from visiontune.runtime.seal import PLACEHOLDER, check, seal
+from visiontune.runtime.verdict import Verdict
 from visiontune.runtime.whole import whole
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
 from visiontune.tune.papers import by_pillow, for_core, for_viewers
+from visiontune.tune.reference import Witness, reference
 
 TOLERANCE = 1e-4  # largest difference of severity and kinds between torch and the file that a proof accepts
 GOLDEN_SEED, GOLDEN_FRAMES = 20_260_101, 2
@@ -64,8 +66,10 @@ def export(
         draft = files.enter_context(whole(path))
         draft.write_bytes(sealed(model, card_metadata(card)))
         try:
-            proof = prove(Inspector(draft), val, judged, bands, progress=progress)
-            card = replace(card, proof=proof)
+            witness = Witness(Inspector(draft))
+            proof = prove(witness, val, judged, bands, progress=progress)
+            seen = reference(witness.severities, witness.looks, judged, sorts=card.good is None)
+            card = replace(card, proof=proof, reference=seen)
             data = sealed(model, card_metadata(card))
             draft.write_bytes(data)
             Inspector(draft)  # the very bytes that ship must open, hash and all
@@ -145,7 +149,7 @@ def prove_painted(net: Net, card: ModelCard, painted: Sequence[Golden]) -> None:
 
 
 def prove(
-    inspector: Inspector,
+    inspector: Callable[[Path], Verdict],
     val: Dataset,
     judged: Judged,
     bands: Bands,
