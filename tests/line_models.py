@@ -16,7 +16,9 @@ from visiontune.runtime import seal
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.golden import Golden, golden_frames
+from visiontune.runtime.look import FEATURES, Look
 from visiontune.runtime.model import open_session
+from visiontune.runtime.reference import Reference
 
 CLASSES = ("good", "crack", "scratch")
 GRID = 4  # the models look at the mean of 4 x 4 cells
@@ -45,6 +47,21 @@ def a_card(**changes: Any) -> ModelCard:
             "fractions": [0.7, 0.15, 0.15],
         },
         versions={"onnx": onnx.__version__},
+    )
+    return replace(sound, **changes)
+
+
+def a_reference(**changes: Any) -> Reference:
+    """What val looked like to a model that passes good parts; `changes` replace fields. The gate lets any frame through."""
+    sound = Reference(
+        parts=40,
+        frames=80,
+        good=tuple(np.linspace(0.001, 0.35, 40).tolist()),
+        defective=tuple(np.linspace(0.2, 1, 20).tolist()),
+        ranges=dict.fromkeys(Look._fields, (-1000.0, 1000.0)),
+        centre=(100.0, 20.0, 200.0, -1.0, 0.0, 0.0),
+        covariance=tuple(map(tuple, np.eye(len(FEATURES)).tolist())),
+        looks=tuple((0.1, distance) for distance in np.linspace(0.5, 4, 20).tolist()),
     )
     return replace(sound, **changes)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.line_models import level
+from tests.line_models import a_card, a_reference, level, table_model
 
 DECISIONS = ("pass", "review", "reject")
 MEANT = {0: "pass", 128: "review", 255: "reject"}
@@ -365,3 +365,83 @@ def test_memory_stays_flat(visiontune, model, tmp_path):
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 300_000
+
+
+@pytest.fixture(scope="session")
+def watched_model(tmp_path_factory):
+    """The model of the other tests, with a reference: brightness 120 to 140, scores of good parts near 0.1."""
+    severity = np.linspace(0, 1, 256)
+    ranges = {**a_reference().ranges, "brightness": (120.0, 140.0)}
+    reference = a_reference(ranges=ranges, good=tuple(np.linspace(0.08, 0.12, 40).tolist()), looks=())
+    path = tmp_path_factory.mktemp("models") / "watched.onnx"
+    path.write_bytes(table_model({"severity": severity}, a_card(reference=reference)))
+    return path
+
+
+def grey(folder, name, value, light=130):
+    """A picture of this brightness that the model judges by `value`."""
+    frame = np.full((8, 8, 3), light, np.uint8)
+    frame[0, 0, 0] = value
+    Image.fromarray(frame).save(folder / name)
+
+
+@pytest.mark.parametrize("log", ["log.csv", "log.jsonl"])
+def test_a_monitor_reviews_what_was_not_inspectable_and_says_why(visiontune, watched_model, tmp_path, log):
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    grey(folder, "a.png", 20)
+    grey(folder, "b.png", 20, light=5)
+    grey(folder, "c.png", 250, light=5)
+    given = ("--log", tmp_path / log, "--monitor", tmp_path / "state.json", "--move", tmp_path / "out", *ONCE)
+    found = visiontune("watch", watched_model, folder, *given)
+    assert (found.status, found.err) == (0, "3 frames: 1 pass, 1 review, 1 reject\n")
+    assert sorted_to(tmp_path / "out") == {"pass": ["a.png"], "review": ["b.png"], "reject": ["c.png"]}
+    reasons = [record["reason"] or "" for record in logged(tmp_path / log)]
+    assert reasons[0] == "" and all(reason.startswith("not inspectable: too dark") for reason in reasons[1:])
+    assert found.lines[1].split("\t")[-1] == reasons[1]
+    assert json.loads((tmp_path / "state.json").read_text())["frames"] == 3
+
+
+def test_alarms_are_printed_and_logged_and_the_state_goes_on(visiontune, watched_model, tmp_path):
+    folder, state = tmp_path / "camera", tmp_path / "state.json"
+    folder.mkdir()
+    for turn in range(30):
+        grey(folder, f"{turn:03}.png", 70)  # 0.27, and val held 0.08 to 0.12
+    given = ("--log", tmp_path / "log.jsonl", "--monitor", state, *ONCE)
+    found = visiontune("watch", watched_model, folder, *given)
+    assert found.status == 0
+    (alarm,) = (line for line in found.err.splitlines() if "alarm" in line)
+    assert alarm.startswith(
+        "visiontune: alarm: scores: scores of the frames that pass are higher than in validation"
+    )
+    (reason,) = (record["reason"] for record in logged(tmp_path / "log.jsonl") if record["reason"])
+    assert f"visiontune: {reason}" == alarm
+    for turn in range(30, 33):
+        grey(folder, f"{turn:03}.png", 70)
+    again = visiontune("watch", watched_model, folder, *given)
+    assert again.err == "3 frames: 3 pass, 0 review, 0 reject\n"  # the alarm stands, and is not told again
+    assert json.loads(state.read_text())["frames"] == 33
+
+
+def test_an_unreadable_picture_is_still_a_failure_with_a_monitor(visiontune, watched_model, tmp_path):
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"no picture")
+    given = ("--log", tmp_path / "log.csv", "--monitor", tmp_path / "state.json", *ONCE)
+    assert visiontune("watch", watched_model, folder, *given).status == 1
+    assert json.loads((tmp_path / "state.json").read_text())["unreadable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "state.json: expected the state of a monitor"), (None, "expected a reference")]
+)
+def test_a_monitor_that_cannot_begin_judges_nothing(
+    visiontune, model, watched_model, folder, tmp_path, text, said
+):
+    if text is not None:
+        (tmp_path / "state.json").write_text(text)
+    chosen = model if text is None else watched_model
+    given = ("--move", tmp_path / "out", "--monitor", tmp_path / "state.json", *ONCE)
+    found = visiontune("watch", chosen, folder, *given)
+    assert found.status == 2 and said in found.err and len(found.err.splitlines()) == 1
+    assert len(list(folder.iterdir())) == 6

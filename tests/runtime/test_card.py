@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.line_models import a_card
+from tests.line_models import a_card, a_reference
 from visiontune import BadModel, Bands, ModelCard
 from visiontune.runtime.card import PRECISIONS, InputSpec, Proof
 from visiontune.runtime.describe import describe
@@ -83,6 +83,7 @@ def cards(draw):
         ),
         golden=draw(st.none() | st.just(golden)),
         probes=draw(st.lists(st.just(golden), max_size=2)),
+        reference=draw(st.none() | st.just(a_reference()) | st.just(a_reference(defective=(), looks=()))),
         history=draw(st.lists(json_values | st.just(CHANGE), max_size=3)),
         precision=draw(st.sampled_from(PRECISIONS)),
     )
@@ -112,7 +113,7 @@ def test_cannot_be_changed():
         a_card().name = "other"  # type: ignore[misc]
 
 
-SINCE = ("probes", "precision")  # not in the first cards
+SINCE = ("probes", "reference", "precision")  # not in the first cards
 FIELDS = tuple(name for name in a_card().as_dict() if name not in SINCE)
 
 
@@ -137,7 +138,8 @@ def test_another_schema_is_refused_before_anything_else(schema):
 
 def a_whole_card():
     golden = Golden(seed=1, frames=1, size=(8, 9), severity=(0.2,), kinds=((0.8, 0.1, 0.1),), decision=(0,))
-    return a_card(golden=golden, proof=Proof(frames=1, max_severity_difference=0, flips=0))
+    proof = Proof(frames=1, max_severity_difference=0, flips=0)
+    return a_card(golden=golden, proof=proof, reference=a_reference())
 
 
 def places(value, path=()):

@@ -17,6 +17,8 @@ from tests.runtime.test_card import CHANGE, STRICT, a_whole_card, cards
 from visiontune import BadModel, Bands, ModelCard
 from visiontune.runtime.card import SCHEMA, InputSpec, Proof
 from visiontune.runtime.golden import Golden
+from visiontune.runtime.look import Look
+from visiontune.runtime.reference import Reference
 
 TEXT = files("visiontune.runtime").joinpath("card.schema.json").read_text("utf-8")
 SPEC = json.loads(TEXT)
@@ -88,7 +90,7 @@ def test_unknown_and_missing_fields_do_not_fit(change):
 def test_a_card_from_before_later_fields_fits():
     found = a_whole_card().as_dict()
     for place, names in (
-        (found, ("probes", "precision")),
+        (found, ("probes", "reference", "precision")),
         (found["input"], ("window",)),
         (found["golden"], ("sha256",)),
         (found["proof"], ("worst", "sha256", "severity", "reviewed", "tolerance")),
@@ -106,12 +108,18 @@ def test_a_card_from_before_later_fields_fits():
         (Bands, SPEC["$defs"]["bands"]),
         (Golden, SPEC["$defs"]["golden"]),
         (Proof, SPEC["properties"]["proof"]["oneOf"][1]),
+        (Reference, SPEC["$defs"]["reference"]),
     ],
 )
 def test_it_knows_exactly_the_fields_that_there_are(kind, node):
     assert set(node["properties"]) == {field.name for field in fields(kind)}
     later = {name for name, spec in node["properties"].items() if "default" in spec}
     assert set(node["required"]) == set(node["properties"]) - later
+
+
+def test_it_knows_the_statistics_of_a_look():
+    ranges = SPEC["$defs"]["reference"]["properties"]["ranges"]
+    assert list(ranges["properties"]) == ranges["required"] == list(Look._fields)
 
 
 def test_the_page_explains_every_field():

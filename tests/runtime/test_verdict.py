@@ -35,6 +35,12 @@ def test_what_is_not_finite_becomes_null():
     assert (found["severity"], found["kinds"]) == (None, {"good": None})
 
 
+def test_a_reason_is_told_where_there_is_one():
+    held = Verdict("review", 0.1, "good", {}, reason="not inspectable: blurred")
+    assert held.as_dict()["reason"] == held.reason
+    assert "reason" not in VERDICT.as_dict() and VERDICT.reason == ""
+
+
 def test_cannot_be_changed_and_compares_without_the_heatmap():
     with pytest.raises(FrozenInstanceError):
         VERDICT.decision = "pass"  # type: ignore[misc]

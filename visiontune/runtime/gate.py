@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -65,6 +66,6 @@ def _limits(reference: Reference) -> Iterator[Limit]:
         margin = max(LEAST[statistic], (high - low) / 2)
         if under:
             least = low - margin if statistic == "sharpness" else max(low - margin, low / QUARTER)
-            yield Limit(statistic, under, least, float.__lt__)
+            yield Limit(statistic, under, least, operator.lt)
         if over:
-            yield Limit(statistic, over, high + margin, float.__gt__)
+            yield Limit(statistic, over, high + margin, operator.gt)

@@ -26,7 +26,7 @@ BETAS = (
     ("narrower", 4.0, 4.0),
 )
 STUCK = 8  # and as many that the rank stays within one eighth, as it does when a camera is frozen
-WORDS = (*(word for word, _, _ in BETAS), *("stuck" for _ in range(STUCK)))
+WORDS = (*(word for word, _, _ in BETAS), "higher", *["stuck"] * (STUCK - 2), "lower")
 _A, _B = (np.array([beta[side] for beta in BETAS]) for side in (1, 2))
 _LOG_NORM = np.array([math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) for _, a, b in BETAS])
 
@@ -79,8 +79,11 @@ class Martingale:
 
     @property
     def word(self) -> str:
-        """What the richest stake is on: the values are "higher", "lower", "wider" or "narrower" spread, or "stuck"."""
-        return WORDS[int(self._stakes.argmax())]
+        """What most capital is on: the values are "higher", "lower", "wider" or "narrower" spread, or "stuck"."""
+        on: dict[str, float] = dict.fromkeys(WORDS, 0.0)
+        for word, stake in zip(WORDS, self._stakes.tolist(), strict=True):
+            on[word] += stake
+        return max(on, key=on.__getitem__)
 
     def observe(self, value: float) -> bool:
         """Takes the next value; whether it raises the alarm. That happens once: from then on the alarm stands."""

@@ -62,6 +62,8 @@ class Monitor:
     ) -> None:
         card = inspector.card
         reference = _reference(card)
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha: expected a chance between 0 and 1, found {alpha}")
         if defects is not None and not (0 <= defects < 1 and (reference.defective or not defects)):
             raise ValueError(
                 f"defects: expected a share from 0 to 1 of a model with a good class, found {defects}"
