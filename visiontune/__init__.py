@@ -10,6 +10,7 @@ The lab, which makes such models, has its own door: `import visiontune.tune`.
 """
 
 from visiontune.runtime.adjust import set_bands
+from visiontune.runtime.alarm import Alarm
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import (
@@ -26,11 +27,13 @@ from visiontune.runtime.errors import (
     VisiontuneError,
 )
 from visiontune.runtime.inspector import Inspector
+from visiontune.runtime.monitor import Monitor
 from visiontune.runtime.stream import Stream
 from visiontune.runtime.verdict import Region, Verdict
 from visiontune.version import __version__
 
 __all__ = [
+    "Alarm",
     "BadData",
     "BadFrame",
     "BadModel",
@@ -41,6 +44,7 @@ __all__ = [
     "Inspector",
     "MissingExtra",
     "ModelCard",
+    "Monitor",
     "Overrun",
     "PrecisionRefused",
     "Region",

@@ -1,10 +1,12 @@
 """The Monitor on real tiny models: gate, alarms, state, threads, master parts, and files without a reference."""
 
 import json
+import re
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,3 +267,15 @@ def test_the_look_is_of_the_region_that_the_network_sees():
     assert look(frame, size=(16, 16), roi=None).brightness < 70
     assert inspector.monitor()(frame).reason == ""
     assert set(RANGES) == set(Look._fields)
+
+
+def test_the_example_in_the_docs_runs(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "drift.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    card = a_card(reference=WELL_SEEN)
+    Path("model.onnx").write_bytes(table_model({"severity": SEVERITY}, card))
+    Image.fromarray(shot(3)).save("frame.png")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "drift.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("pass \n{'frames': 1,")
+    assert Inspector("model.onnx").monitor(state="camera1.json").status()["masters"] == 1

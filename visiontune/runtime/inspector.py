@@ -126,7 +126,8 @@ class Inspector:
         seed      of the draws that split ties between scores
         state     what `Monitor.state()` gave, or the file that `Monitor.save` wrote: goes on from there, with the settings
                   of then; those given here are left aside
-        on_alarm  called with each Alarm, in the thread of the frame that raised it
+        on_alarm  called with each Alarm, in the thread of the frame that raised it, before the verdict is given; what it
+                  raises goes to whoever asked for that verdict
 
         Raises BadModel for a file whose card has no reference (exported before there was one); BadData for the state of
         another model or bands, or a damaged one; ValueError for a number out of range.

@@ -29,6 +29,7 @@ class Journal:
     time      when the verdict was there, ISO 8601, UTC
     path      name of the file in the watched folder; what is not printable is written as in Python, \\n
     decision  pass, review or reject; severity 0..1 and kind, empty where the frame could not be judged: reason says why
+    reason    also why a Monitor found the frame not inspectable, and the alarms that were raised with it
     ms        of judging, decoding included
     to        where the file goes below the folder of decisions, empty where it stays
     bytes, mtime_ns  of the file: with its name they tell it from a later one of the same name

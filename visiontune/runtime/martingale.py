@@ -41,12 +41,13 @@ class Martingale:
 
     Each value gets its rank among the reference and all values before it, ties split at random. Were the values
     exchangeable with the reference, these ranks would be independent and uniform on 0..1 exactly, not only on average
-    over references, for the reference grows with the line (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random
-    World", section 8.2). A fixed reference would not do: its own deviation from the truth would in the end raise an alarm.
+    over references, for the reference grows with the line (Vovk, Nouretdinov and Gammerman 2003, "Testing exchangeability
+    on-line"). A fixed reference would not do: its own deviation from the truth would in the end raise an alarm.
 
     The capital begins as 1. At every value a share of what is still kept back is staked, in equal parts on densities of
     the rank; a stake multiplies by its density. So there is fresh capital whenever a change comes, early or after a million
-    values, and their sum stays a martingale. What is kept back after t values is 1 / (1 + ln(1 + t)).
+    values, and the sum of all stakes and of what is kept back stays a martingale (cf. Shin, Ramdas and Rinaldo 2022, arXiv
+    2203.03532). What is kept back after t values is 1 / (1 + ln(1 + t)).
 
     Memory and time do not depend on how many values there were. Not thread-safe. Raises ValueError for an empty reference
     and numbers out of range.

@@ -181,7 +181,7 @@ class Monitor:
                 )
             monitor = cls(inspector, on_alarm=on_alarm, **found["settings"])
             monitor._restore(found)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             raise BadData(
                 f"{name}: expected the state of a monitor of this model, found {one_line(error)}; begin a new one"
             ) from error

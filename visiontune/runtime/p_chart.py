@@ -75,8 +75,10 @@ class PChart:
 
     rate  what is known before; None learns it from the first 25 subgroups (phase I), which raise no alarm themselves
 
-    A process that does not change leaves the limits in 0.27 % of the subgroups at most, averaged over what is not known of
-    the rate: one in 370 or fewer. That is the promise for one subgroup, not for a life: a line sees many. Not thread-safe.
+    A process that does not change leaves the limits in at most 0.27 % of its subgroups, one in 370, on average over what is
+    not known of the rate. That is a promise for one subgroup, not for a life: a line sees many, and after a year of them a
+    point outside is no news by itself. Small rates need large subgroups: a doubled rate is only likely to be seen soon where
+    a subgroup holds about ten hits or more. Not thread-safe.
     """
 
     def __init__(self, size: int, rate: Rate | None = None) -> None:

@@ -16,7 +16,7 @@ from visiontune.runtime.errors import Overrun
 from visiontune.runtime.frame import Source
 from visiontune.runtime.verdict import Verdict
 
-Judge: TypeAlias = Callable[[Source], Verdict]  # an Inspector
+Judge: TypeAlias = Callable[[Source], Verdict]  # an Inspector or a Monitor
 
 
 class Stream:
@@ -26,7 +26,7 @@ class Stream:
             verdict = stream.submit(frame)  # a concurrent.futures.Future
             verdict.result()                # the Verdict, or the BadFrame that judging raised
 
-    inspector  an Inspector, shared by all workers: one copy of the weights
+    inspector  an Inspector, or a Monitor of one, shared by all workers: one copy of the weights
     workers    threads that judge. As many as cores that the line has to spare: more raise no throughput, only latency
     maxsize    frames that may wait, those being judged not counted. It bounds memory, by as many frames and one for each worker
                and each thread that submits, and latency: a verdict is there at the latest after ceil(maxsize / workers) + 1
