@@ -18,14 +18,21 @@ SAVE_S = (
 class Monitored:
     """Judges through a Monitor that goes on from the state in `path`, if there is one, and is saved there.
 
-    Alarms are printed to stderr, one line each. Raises BadModel for a model without a reference, BadData for a state that
-    cannot be read or written or belongs to another model.
+    Alarms are printed to stderr, one line each, and at the start those of drift that still stand. Raises BadModel for a model
+    without a reference, BadData for a state that cannot be read or written or belongs to another model.
     """
 
     def __init__(self, inspector: Inspector, path: Path) -> None:
         self._path = path
         self._news: list[str] = []
         self._monitor = inspector.monitor(state=path if path.exists() else None, on_alarm=self._heard)
+        for name, watched in self._monitor.status()["drift"].items():
+            if watched["alarm_at"] is not None:
+                stands = f"the alarm of {name} stands ('{watched['alarm']}', raised at passed frame"
+                print(
+                    f"visiontune: {stands} {watched['alarm_at']}); with its cause mended begin a new state",
+                    file=sys.stderr,
+                )
         self.save()  # at once, so that a place that cannot be written is found before the first frame
 
     def __call__(self, path: Path) -> Verdict:

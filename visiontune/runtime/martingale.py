@@ -26,6 +26,7 @@ BETAS = (
     ("narrower", 4.0, 4.0),
 )
 STUCK = 8  # and as many that the rank stays within one eighth, as it does when a camera is frozen
+# the outermost eighths are called what they also are
 WORDS = (*(word for word, _, _ in BETAS), "higher", *["stuck"] * (STUCK - 2), "lower")
 _A, _B = (np.array([beta[side] for beta in BETAS]) for side in (1, 2))
 _LOG_NORM = np.array([math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) for _, a, b in BETAS])
@@ -62,7 +63,7 @@ class Martingale:
         self._limit = 1 / alpha
         self._seed = seed
         self._counts: NDArray[np.int64] = np.bincount(
-            [self._cell(value) for value in reference], minlength=CELLS
+            np.array([self._cell(value) for value in reference], np.int64), minlength=CELLS
         )
         self._total = int(self._counts.sum())
         if not self._total:
