@@ -35,7 +35,7 @@ class Scripted:
 
     def __call__(self, frame):
         decision, kind = next(self.verdicts)
-        return Verdict(decision, 0.5, kind, {})
+        return Verdict(decision, 0.5, kind, {name: float(name == kind) for name in self.card.classes})
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_many_classes_show_the_commonest_confusions(picture):
 
 
 def test_ten_thousand_parts_are_counted_in_seconds(picture, monkeypatch):
-    monkeypatch.setattr("visiontune.runtime.measure.decode", lambda path, window: None)
+    monkeypatch.setattr("visiontune.runtime.judging.decode", lambda path, window: None)
     rng = np.random.default_rng(0)
     rows = [
         (CLASSES[k], str(i), "pass", CLASSES[k]) for i, k in enumerate(rng.integers(0, 3, 10_000).tolist())

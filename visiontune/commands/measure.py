@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from visiontune.commands.labelled import add_data, progress, share
 from visiontune.commands.parser import OK, Commands, Given, add_model, command
-from visiontune.runtime.card import ModelCard
-from visiontune.runtime.errors import BadData
+from visiontune.runtime.costs import Costs
+from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.measure import measure
 
-if TYPE_CHECKING:
-    from visiontune.data.samples import Dataset
-
-SHARES = ("test", "val", "train", "all")
 MORE = """\
 DATA is read and split as it was for fine-tuning, by the rule in the card, and by default only the test share is
 judged, which the model has never seen. An escape is a defective part passed, overkill a good part rejected.
 
+Where a manifest says which camera, lot or line a part is of, the groups are compared, the worst first. Each p is
+corrected (Holm) for how many groups are compared: if none differed, at most one measurement in twenty would show any
+p below 0.05.
+
+--prevalence is the share of defective parts that the line makes, which a set seldom has: the figures are then also given
+per million of its parts, and with --costs what these parts cost in all. Bounds are exact, also those of the cost.
+
 examples:
   visiontune measure model.onnx data/tiles
   visiontune measure model.onnx new_lot/ --split all    parts that took no part in fine-tuning
+  visiontune measure model.onnx data/tiles --prevalence 0.02 --costs escape=100,overkill=5,review=1
+  visiontune measure model.onnx data/tiles --by camera --by lot
   visiontune measure model.onnx data/tiles --json > measured.json
 """
 
@@ -34,56 +36,50 @@ def add(commands: Commands) -> None:
     summary = "measure a model on labelled parts: escapes, overkill, review load, accuracy, milliseconds"
     added = command(commands, "measure", run, summary, MORE)
     add_model(added)
+    add_data(added)
     added.add_argument(
-        "data", metavar="DATA", type=Path, help="labelled pictures, in any layout that visiontune reads"
+        "--prevalence", metavar="SHARE", type=float, help="share of defective parts on the line, such as 0.02"
     )
     added.add_argument(
-        "--split", choices=SHARES, default="test", help="the share to judge (default: %(default)s)"
+        "--costs",
+        metavar="escape=E,overkill=O,review=R",
+        help="what a part costs in each case; needs --prevalence",
+    )
+    added.add_argument(
+        "--by",
+        metavar="ATTRIBUTE",
+        action="append",
+        help="compare the values of this attribute, and of no other unless given again (default: all that divide the parts)",
+    )
+    added.add_argument(
+        "--confidence",
+        metavar="SHARE",
+        type=float,
+        default=0.95,
+        help="of all bounds (default: %(default)s)",
     )
     added.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(given: Given) -> int:
     """Prints the measurement."""
+    costs = None if given.costs is None else Costs.parse(given.costs)
+    if not 0 < given.confidence < 1:
+        raise CalibrationRefused(f"--confidence: expected a number between 0 and 1, found {given.confidence}")
     inspector = Inspector(given.model)
-    parts = share(inspector.card, given.data, given.split)
-    measured = measure(inspector, parts, progress=progress(len(parts)))
-    print(json.dumps(measured.as_dict()) if given.json else measured)
+    found = share(inspector.card, given.data, given.split)
+    measured = measure(
+        inspector,
+        found.parts,
+        prevalence=given.prevalence,
+        costs=costs,
+        by=given.by,
+        confidence=given.confidence,
+        progress=progress(len(found.parts)),
+    )
+    if given.json:
+        print(json.dumps({**measured.as_dict(), "data": found.as_dict()}))
+    else:
+        heading, _, rest = str(measured).partition("\n")
+        print(f"{heading}\n{found.says}\n{rest}")
     return OK
-
-
-def share(card: ModelCard, root: Path, name: str) -> Dataset:
-    """The named share of the data under `root`, read and split by the card's rule.
-
-    Raises BadData as the readers do, and for an empty share, with the shares that there are.
-    """
-    from visiontune.data.read import read
-    from visiontune.data.splits import split
-
-    rule = card.data
-    found = read(root, good=card.good, group=rule["group_pattern"], ignore=tuple(rule.get("ignored", ())))
-    if name == "all":
-        return found
-    train, val, test = rule["fractions"]
-    fractions, val_from = (train, val, test), rule.get("val_from", "train")
-    found = split(found, seed=rule["split_seed"], fractions=fractions, val_from=val_from)
-    chosen = found.share(name)
-    if not len(chosen):
-        counts = {other: sum(row.values()) for other, row in found.counts().items()}
-        there = ", ".join(f"{other} {n}" for other, n in counts.items() if n) or "none"
-        raise BadData(f"{root}: expected parts in the share {name!r}, found {there}; choose with --split")
-    return chosen
-
-
-def progress(total: int) -> Callable[[int], None] | None:
-    """A counter on stderr, where a person looks on."""
-    if not sys.stderr.isatty():
-        return None
-    done = 0
-
-    def show(more: int) -> None:
-        nonlocal done
-        done += more
-        print(f"\rjudged {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return show

@@ -29,6 +29,7 @@ def read(
     ignore: Collection[str] = (),
     layout: str | None = None,
     strict: bool = True,
+    known: Collection[str] = (),
 ) -> Dataset:
     """Reads the pictures under `root`: which there are, and what is known of them. Decodes none.
 
@@ -44,6 +45,9 @@ def read(
     each picture is its own. `ignore` names manifest columns to disregard; "split", "group", "mask" and "boxes" do so in every
     layout.
 
+    `known` are the classes of a model that is to judge the pictures. Where they name every label, the good class may be
+    missing, as in a new lot of defective parts only; and columns in `ignore` may be missing too.
+
     What is wrong with single files is raised as one BadData that names them; with `strict=False` it is collected in
     `Dataset.problems` and what cannot be used is left out, for `audit`. Raises BadData also where the folder is missing or
     not recognised, for several good classes, an unknown good class, and a pattern that some picture does not match.
@@ -54,7 +58,8 @@ def read(
     try:
         _check_folder(root)
         chosen = _chosen(root, layout)
-        _check_ignore(root, chosen, ignore)
+        if not known:
+            _check_ignore(root, chosen, ignore)
         reading = chosen.read(root, ignore=frozenset(ignore))
         if chosen.NAME == manifest.NAME and "boxes" not in ignore:
             _lend_boxes(root, reading, frozenset(ignore))
@@ -68,7 +73,7 @@ def read(
         raise BadData(
             f"{root}: expected pictures, found none in what looks like {reading.title}; add pictures"
         )
-    good = _settle_good(root, reading, good)
+    good = _settle_good(root, reading, good, known)
     if group is not None:
         _settle_groups(root, reading, group)
     return Dataset(
@@ -159,7 +164,7 @@ def _lend_boxes(root: Path, reading: Reading, ignore: frozenset[str]) -> None:
     reading.problems += lent.problems
 
 
-def _settle_good(root: Path, reading: Reading, good: str | None) -> str | None:
+def _settle_good(root: Path, reading: Reading, good: str | None, known: Collection[str]) -> str | None:
     """The good class, given to the pictures that hold nothing."""
     labels = {sample.label for sample in reading.samples if sample.label is not None}
     named, nothing = sorted(labels - {NOTHING}), NOTHING in labels
@@ -170,7 +175,7 @@ def _settle_good(root: Path, reading: Reading, good: str | None) -> str | None:
                 f"{root}: expected one good class, found {few(map(shown, found))}; say which with good=NAME"
             )
         good = found[0] if found else GOOD_NAMES[0] if nothing else None
-    elif good is not None and good not in named and not nothing:
+    elif good is not None and good not in named and not nothing and not set(named) <= set(known):
         raise BadData(
             f"{root}: expected the good class {good!r}, found {few(map(shown, named))}{_nearest(good, named)}"
         )

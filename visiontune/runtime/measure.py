@@ -1,163 +1,146 @@
-"""Measures a model on labelled parts: escapes, overkill, review load, accuracy, milliseconds."""
+"""Measures a model on labelled parts: escapes, overkill, review load, accuracy, calibration, milliseconds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.runtime import binomial
-from visiontune.runtime.bootstrap import Totals, group_totals, percentile_interval, replicates
-from visiontune.runtime.errors import BadData, BadModel
-from visiontune.runtime.frame import decode
+from visiontune.runtime.answers import DECISIONS
+from visiontune.runtime.at_line import at_line
+from visiontune.runtime.bootstrap import group_totals, replicates
+from visiontune.runtime.columns import KIND, SIZE, Columns, columns_of
+from visiontune.runtime.costs import Costs, check_prevalence
+from visiontune.runtime.errors import CalibrationRefused
+from visiontune.runtime.group_intervals import accuracy_counts, balanced_accuracy, group_intervals
 from visiontune.runtime.inspector import Inspector
-from visiontune.runtime.measurement import Measurement, Rate, Span
-from visiontune.runtime.verdict import Verdict
+from visiontune.runtime.judging import Judged, Part, judge
+from visiontune.runtime.measurement import Measurement, Span
+from visiontune.runtime.part_decisions import group_indices, part_decisions
+from visiontune.runtime.rate import Rate, exact_rate
+from visiontune.runtime.reliability import calibration
+from visiontune.runtime.slices import Harm, Slice, slices
 
 __all__ = ["Measurement", "Part", "measure"]
 
-
-class Part(Protocol):
-    """A picture whose label is known; `visiontune.data`'s Sample is one."""
-
-    @property
-    def path(self) -> Path:
-        """Of the picture."""
-
-    @property
-    def label(self) -> str | None:
-        """One of the card's classes."""
-
-    @property
-    def group(self) -> str:
-        """Parts of one group (lot, tile, patient) are not independent."""
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """The raw result: true class, named class and decision of each part, and the milliseconds."""
-
-    truth: NDArray[np.int64]
-    named: NDArray[np.int64]
-    decisions: NDArray[np.str_]
-    judge_ms: list[float]
-    decode_ms: list[float]
+PASS, REVIEW, REJECT = range(3)
+TOP = 5  # for top5, the label may be any of so many kinds
 
 
 def measure(
     inspector: Inspector,
     parts: Iterable[Part],
     *,
+    prevalence: float | None = None,
+    costs: Costs | None = None,
+    by: Sequence[str] | None = None,
     bootstrap: int = 1000,
     confidence: float = 0.95,
     progress: Callable[[int], None] | None = None,
 ) -> Measurement:
     """Judges every part with the very Inspector of the line and counts.
 
+    prevalence  share of defective parts on the line, 0..1: also says what a million of its parts come to; needs a good class
+    costs       of an escape, of overkill and of a review: also the expected cost; needs the prevalence
+    by          the attributes of the parts to compare; None: all that leave two parts a value or more
     bootstrap   samples for the intervals over groups; 0 leaves them out, and so does a single group
     confidence  of bounds and intervals, 0..1
     progress    called with 1 for each part
 
-    Raises BadData if there are no parts, or parts without a label or with one the model does not know;
-    BadFrame, with the path, if a picture cannot be read; BadModel if the model gives no usable answer;
-    ValueError for a confidence outside 0..1.
+    Raises BadData if there are no parts, or parts without a label or with one the model does not know, and for an
+    attribute in `by` that no part has; BadFrame, with the path, if a picture or mask cannot be read; BadModel if the model
+    gives no usable answer; CalibrationRefused for a prevalence outside 0..1, for costs without one, and for either where
+    there is no good class; ValueError for a confidence outside 0..1.
     """
     listed = list(parts)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence}")
-    classes = inspector.card.classes
-    _check_labels(listed, classes)
-    judged = _judge(inspector, listed, progress)
+    card = inspector.card
+    _check_line(prevalence, costs, card.good)
     groups = [part.group for part in listed]
-    return _count(judged, groups, classes, inspector.card.good, bootstrap, confidence)
-
-
-def _check_labels(parts: Sequence[Part], classes: Sequence[str]) -> None:
-    if not parts:
-        raise BadData("expected parts to measure, found none; name a share that holds some")
-    for wrong, found in (
-        ([part for part in parts if not part.label], "without a label"),
-        ([part for part in parts if part.label and part.label not in classes], "with an unknown label"),
-    ):
-        if wrong:
-            some = ", ".join(
-                f"{part.path} ({part.label})" if part.label else f"{part.path}" for part in wrong[:5]
-            )
-            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-            raise BadData(
-                f"expected labels out of {', '.join(classes)}, "
-                f"found {len(wrong)} parts {found}: {some}{more}; label them or leave them out"
-            )
-
-
-def _judge(inspector: Inspector, parts: Sequence[Part], progress: Callable[[int], None] | None) -> _Judged:
-    position = {name: index for index, name in enumerate(inspector.card.classes)}
-    named, decisions, judge_ms, decode_ms = [], [], [], []
-    for part in parts:
-        begin = perf_counter()
-        frame = decode(part.path, window=inspector.card.input.window)
-        decoded = perf_counter()
-        verdict = inspector(frame)
-        judge_ms.append((perf_counter() - decoded) * 1e3)
-        decode_ms.append((decoded - begin) * 1e3)
-        named.append(position[_kind(verdict, part)])
-        decisions.append(verdict.decision)
-        if progress is not None:
-            progress(1)
-    truth = [position[part.label or ""] for part in parts]
-    return _Judged(np.array(truth), np.array(named), np.array(decisions), judge_ms, decode_ms)
-
-
-def _kind(verdict: Verdict, part: Part) -> str:
-    if not verdict.kind:
-        raise BadModel(f"expected probabilities, found NaN for {part.path}; the model must not be used")
-    return verdict.kind
-
-
-def _count(
-    judged: _Judged,
-    groups: list[str],
-    classes: tuple[str, ...],
-    good: str | None,
-    samples: int,
-    confidence: float,
-) -> Measurement:
-    truth, right = judged.truth, judged.named == judged.truth
+    columns, left_out = columns_of(listed, group_indices(groups), card.good, by)
+    judged = judge(inspector, listed, card.classes, progress)
+    truth, right, sorts = judged.truth, judged.named == judged.truth, card.good is None
+    passed, rejected = judged.decisions == PASS, judged.decisions == REJECT
     bad = truth != 0  # the good class is the first; without one, what is counted of this is left out below
-    escaped = bad & (judged.decisions == "pass")
-    member = np.eye(len(classes), dtype=np.int64)[truth]
-    table = np.column_stack([member, member * right[:, np.newaxis], bad, escaped])
-    totals = group_totals(groups, table)
+    everything = np.ones(len(truth), np.bool_)
+    decided = part_decisions(group_indices(groups), bad, judged.decisions)
+    defective, good = decided.counts(True), decided.counts(False)
+    totals = group_totals(groups, accuracy_counts(truth, right, bad & passed, len(card.classes)))
 
     def rate(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Rate:
-        k, n = int((hits & among).sum()), int(among.sum())
-        low, high = binomial.interval(k, n, confidence)
-        return Rate(k, n, k / n if n else None, low, high, binomial.upper(k, n, confidence))
+        return exact_rate(int((hits & among).sum()), int(among.sum()), confidence)
 
-    everything = np.ones(len(truth), np.bool_)
+    line = None
+    if prevalence is not None:
+        drawable = costs is not None and bootstrap > 0 and len(totals) > 1
+        drawn = replicates(decided.by_group(len(totals)), count=bootstrap) if drawable else None
+        line = at_line(
+            defective, good, prevalence=prevalence, costs=costs, confidence=confidence, drawn=drawn
+        )
     return Measurement(
         n=len(truth),
         groups=len(totals),
         confidence=confidence,
-        classes=classes,
-        good=good,
+        classes=card.classes,
+        good=card.good,
         top1=rate(right, everything),
+        top5=rate(_in_top(judged), everything) if len(card.classes) > TOP else None,
         balanced_accuracy=float(balanced_accuracy(totals.sum(axis=0, keepdims=True))[0]),
-        recall={name: rate(right, truth == c) for c, name in enumerate(classes) if (truth == c).any()},
-        confusion=_confusion(truth, judged.named, len(classes)),
-        escapes=None if good is None else rate(escaped, bad),
-        escaped_groups=None if good is None else rate(totals[:, -1] > 0, totals[:, -2] > 0),
-        overkill=None if good is None else rate(judged.decisions == "reject", ~bad),
-        review=rate(judged.decisions == "review", everything),
-        intervals=_intervals(totals, samples, confidence, good),
+        recall={name: rate(right, truth == c) for c, name in enumerate(card.classes) if (truth == c).any()},
+        confusion=_confusion(truth, judged.named, len(card.classes)),
+        escapes=None if sorts else rate(passed, bad),
+        escaped_groups=None if sorts else exact_rate(defective[PASS], sum(defective), confidence),
+        overkill=None if sorts else rate(rejected, ~bad),
+        overkill_groups=None if sorts else exact_rate(good[REJECT], sum(good), confidence),
+        review=rate(judged.decisions == REVIEW, everything),
+        wrong_passed=rate(~right, passed) if sorts else None,
+        parts=None if sorts else {"defective": _named(defective), "good": _named(good)},
+        line=line,
+        slices=_sliced(judged, columns, group_indices(groups), sorts, confidence),
+        not_compared=left_out,
+        calibration=calibration(judged.kinds, truth, card.temperature),
+        intervals=group_intervals(totals, samples=bootstrap, confidence=confidence, escapes=not sorts),
         judge_ms=_span(judged.judge_ms),
         decode_ms=_span(judged.decode_ms),
     )
+
+
+def _check_line(prevalence: float | None, costs: Costs | None, good: str | None) -> None:
+    if prevalence is None:
+        if costs is None:
+            return
+        raise CalibrationRefused(
+            "costs: expected the prevalence with them, found none; state the share of defective parts on the line"
+        )
+    check_prevalence(prevalence)
+    if good is None:
+        raise CalibrationRefused(
+            "prevalence: expected a model with a good class, found one that sorts; leave prevalence and costs out"
+        )
+
+
+def _sliced(
+    judged: Judged, columns: Columns, groups: NDArray[np.int64], sorts: bool, confidence: float
+) -> tuple[Slice, ...]:
+    bad = judged.truth != 0
+    escapes = Harm("escapes", bad, judged.decisions == PASS)
+    overkill = Harm("overkill", ~bad, judged.decisions == REJECT)
+    wrong = Harm("wrong kind", np.ones(len(bad), np.bool_), judged.named != judged.truth)
+    either = (wrong,) if sorts else (escapes, overkill)
+    harms = {name: (escapes,) if name in (KIND, SIZE) else either for name in columns}
+    return slices(columns, harms, groups, confidence)
+
+
+def _in_top(judged: Judged) -> NDArray[np.bool_]:
+    own = np.take_along_axis(judged.kinds, judged.truth[:, np.newaxis], axis=1)
+    found: NDArray[np.bool_] = (judged.kinds > own).sum(axis=1) < TOP
+    return found
+
+
+def _named(counts: tuple[int, int, int]) -> dict[str, int]:
+    return dict(zip(DECISIONS, counts, strict=True))
 
 
 def _confusion(truth: NDArray[np.int64], named: NDArray[np.int64], size: int) -> list[list[int]]:
@@ -165,42 +148,6 @@ def _confusion(truth: NDArray[np.int64], named: NDArray[np.int64], size: int) ->
     np.add.at(counts, (truth, named), 1)
     table: list[list[int]] = counts.tolist()
     return table
-
-
-def balanced_accuracy(totals: Totals) -> Totals:
-    """Mean recall of the classes present, for rows of [parts per class, hits per class, defective, escaped]."""
-    size = (totals.shape[1] - 2) // 2
-    parts, hits = totals[:, :size], totals[:, size : 2 * size]
-    present = parts > 0
-    recalls = np.divide(hits, parts, out=np.zeros_like(hits), where=present)
-    mean: Totals = recalls.sum(axis=1) / present.sum(axis=1)
-    return mean
-
-
-def _top1(totals: Totals) -> Totals:
-    size = (totals.shape[1] - 2) // 2
-    share: Totals = totals[:, size : 2 * size].sum(axis=1) / totals[:, :size].sum(axis=1)
-    return share
-
-
-def _escapes(totals: Totals) -> Totals:
-    defective, escaped = totals[:, -2], totals[:, -1]
-    return np.divide(escaped, defective, out=np.full_like(escaped, np.nan), where=defective > 0)
-
-
-def _intervals(
-    totals: Totals, samples: int, confidence: float, good: str | None
-) -> dict[str, tuple[float, float] | None]:
-    statistics = {"balanced_accuracy": balanced_accuracy, "top1": _top1}
-    if good is not None:
-        statistics["escapes"] = _escapes
-    if samples < 1 or len(totals) < 2:  # one group says nothing about the next
-        return dict.fromkeys(statistics)
-    drawn = replicates(totals, count=samples)
-    return {
-        name: percentile_interval(drawn, statistic, confidence=confidence)
-        for name, statistic in statistics.items()
-    }
 
 
 def _span(ms: list[float]) -> Span:
