@@ -133,6 +133,24 @@ def test_several_good_classes_and_an_unknown_one(tree):
         read(tree.root, good="Goood")
 
 
+def test_parts_for_a_model_that_knows_their_classes_need_no_good_one(tree):
+    tree.picture("crack/1.png")
+    with pytest.raises(BadData, match="expected the good class 'good', found crack"):
+        read(tree.root, good="good")
+    data = read(tree.root, good="good", known=("good", "crack", "dent"))
+    assert (data.good, data.classes) == ("good", ("crack",))
+    with pytest.raises(BadData, match="expected the good class 'good', found crack"):
+        read(tree.root, good="good", known=("good", "dent"))
+
+
+def test_what_a_model_ignored_need_not_be_there(tree):
+    tree.picture("a.png")
+    tree.manifest("path,label", "a.png,good")
+    with pytest.raises(BadData, match="expected ignore to name one of"):
+        read(tree.root, ignore=("camera",))
+    assert len(read(tree.root, good="good", ignore=("camera",), known=("good", "crack"))) == 1
+
+
 def test_group_by_pattern(tree):
     for name in ("good/t1_0.png", "good/t1_1.png", "crack/t2_0.png"):
         tree.picture(name)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.line_models import CLASSES, a_card, level, table_model
-from visiontune import BadData, BadFrame, BadModel, Inspector, Verdict
+from visiontune import BadData, BadFrame, BadModel, CalibrationRefused, Inspector, Verdict
 from visiontune.runtime import binomial
+from visiontune.runtime.costs import Costs
 from visiontune.runtime.measure import measure
 from visiontune.runtime.measurement import table
 
@@ -237,3 +238,129 @@ def test_ten_thousand_parts_are_counted_in_seconds(picture, monkeypatch):
     found = measured(picture, rows)
     assert perf_counter() - begin < 10
     assert math.isclose(found.balanced_accuracy, 1)
+
+
+# by part, at the line's rate, by group
+
+
+def test_parts_are_counted_by_the_picture_that_does_most_harm(picture):
+    rows = [
+        ("crack", "a", "pass", "crack"),
+        ("crack", "a", "reject", "crack"),
+        ("crack", "b", "reject", "crack"),
+        ("good", "c", "pass", "good"),
+        ("good", "c", "reject", "good"),
+        ("good", "d", "review", "good"),
+        ("good", "e", "pass", "good"),
+    ]
+    found = measured(picture, rows, prevalence=0.01)
+    assert found.parts["defective"] == {"pass": 1, "review": 0, "reject": 1}
+    assert found.parts["good"] == {"pass": 1, "review": 1, "reject": 1}
+    assert (found.escaped_groups.hits, found.escaped_groups.of) == (1, 2)
+    assert (found.overkill_groups.hits, found.overkill_groups.of) == (1, 3)
+    shipped = 0.01 / 2 / (0.01 / 2 + 0.99 * 2 / 3)
+    assert found.line.shipped_escapes.value == pytest.approx(1e6 * shipped)
+    assert found.line.review.value == pytest.approx(1e6 * 0.99 / 3)
+    assert (found.line.set_prevalence.hits, found.line.set_prevalence.of) == (2, 5)
+
+
+def test_costs_at_the_lines_rate(picture):
+    rows = [("crack", str(i), "pass" if i < 2 else "reject", "crack") for i in range(20)]
+    rows += [("good", f"g{i}", "reject" if i < 5 else "pass", "good") for i in range(50)]
+    costs = Costs(escape=100, overkill=5, review=1)
+    found = measured(picture, rows, prevalence=0.02, costs=costs)
+    assert found.line.cost.value == pytest.approx(1e6 * (0.02 * 100 * 0.1 + 0.98 * 5 * 0.1))
+    low, high = found.line.cost_interval
+    assert found.line.cost.low < low < found.line.cost.value < high < found.line.cost.high
+    assert found.line.differs
+    text = table(found)
+    assert "per million shipped" in text and "escape 100, overkill 5, review 1" in text
+    assert "warning: 28.57% of the measured parts are defective" in text
+    assert max(map(len, text.splitlines())) < 150
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["line"]["costs"]["escape"] == 100
+
+
+def test_a_set_with_the_lines_rate_warns_of_nothing(picture):
+    rows = [("crack", "0", "reject", "crack")] + [("good", f"g{i}", "pass", "good") for i in range(49)]
+    found = measured(picture, rows, prevalence=0.02)
+    assert not found.line.differs and "warning" not in table(found)
+    assert found.line.cost is None
+
+
+def test_what_is_asked_of_the_line_must_make_sense(picture):
+    rows = [("crack", "0", "reject", "crack"), ("good", "1", "pass", "good")]
+    costs = Costs(escape=100, overkill=5, review=1)
+    with pytest.raises(CalibrationRefused, match="expected the prevalence"):
+        measured(picture, rows, costs=costs)
+    with pytest.raises(CalibrationRefused, match="between 0 and 1, found 2"):
+        measured(picture, rows, prevalence=2)
+    with pytest.raises(CalibrationRefused, match="one that sorts"):
+        measured(picture, rows, prevalence=0.1, good=None)
+
+
+def test_the_bad_camera_is_found(picture):
+    rows, parts = [], []
+    for i in range(200):
+        camera, bad = i % 4, i % 2
+        decision = "pass" if not bad or (camera == 3 and i % 3) else "reject"
+        rows.append((decision, "crack" if bad else "good"))
+        parts.append(Sample(picture, "crack" if bad else "good", str(i)))
+        parts[-1].attributes = {"camera": str(camera), "serial": str(i)}
+    found = measure(Scripted(rows), parts)
+    worst = next(one for one in found.slices if (one.by, one.harm) == ("camera", "escapes"))
+    assert (worst.value, worst.rate.hits, worst.rate.of) == ("3", 33, 50)
+    assert worst.p < 1e-6
+    assert found.not_compared == ("serial",)
+    text = table(found)
+    assert "escapes by camera, worst first" in text and "; worse than the others" in text
+    assert "corrected (Holm)" in text and "nearly every part: serial" in text
+    assert measure(Scripted(rows), parts, by=["serial"]).not_compared == ()
+
+
+def test_long_lists_show_the_worst_and_say_how_many_more(picture):
+    rows, parts = [], []
+    for i in range(150):
+        rows.append(("pass" if i % 30 == 7 else "reject", "crack"))
+        parts.append(Sample(picture, "crack", str(i)))
+        parts[-1].attributes = {"lot": f"lot {i % 30}"}
+    text = table(measure(Scripted(rows), parts))
+    lines = text.splitlines()
+    assert lines[lines.index("escapes by lot, worst first") + 1].split()[:2] == ["lot", "7"]
+    assert (
+        lines[lines.index("escapes by lot, worst first") + 3]
+        == "  and 28 more without escapes (all of them with --json)"
+    )
+
+
+def test_a_list_of_many_with_escapes_is_cut(picture):
+    rows, parts = [], []
+    for i in range(150):
+        rows.append(("pass" if i // 30 <= i % 3 else "reject", "crack"))
+        parts.append(Sample(picture, "crack", str(i)))
+        parts[-1].attributes = {"lot": f"lot {i % 30}"}
+    lines = table(measure(Scripted(rows), parts)).splitlines()
+    assert "  and 18 more (all of them with --json)" in lines
+
+
+def test_a_model_that_sorts_is_measured_on_what_it_passes(picture):
+    names = tuple("abcdefg")
+    rows = [("a", "pass", "a"), ("b", "pass", "a"), ("c", "review", "a"), ("g", "pass", "g")]
+    inspector = Scripted([(d, kind) for _, d, kind in rows], a_card(classes=names, good=None))
+    found = measure(inspector, [Sample(picture, label, str(i)) for i, (label, _, _) in enumerate(rows)])
+    assert (found.wrong_passed.hits, found.wrong_passed.of) == (1, 3)
+    assert found.parts is found.line is None
+    assert "wrong kind" in table(found)
+
+
+def test_top5_is_among_the_five_most_probable(tmp_path):
+    names = tuple("abcdefg")
+    kinds = np.zeros((256, 7))
+    kinds[:] = np.array([7, 6, 5, 4, 3, 2, 1]) / 28
+    inspector = Inspector(
+        table_model({"severity": np.zeros(256), "kinds": kinds}, a_card(classes=names, good=None))
+    )
+    Image.fromarray(level(1)).save(tmp_path / "frame.png")
+    found = measure(inspector, [Sample(tmp_path / "frame.png", name, name) for name in names])
+    assert (found.top1.hits, found.top5.hits, found.top5.of) == (1, 5, 7)
+    assert found.calibration.temperature == inspector.card.temperature
+    assert "top-5" in table(found)

@@ -177,15 +177,15 @@ def _against(
 ) -> list[str]:
     """What speaks against the new model."""
     reasons = []
-    harmed = "parts that pass under a wrong kind" if sorts else "defective parts that pass"
+    newly = f"{escapes.worse} of {escapes.of} {'parts' if sorts else 'defective parts'} pass "
+    newly += f"{'under a wrong kind ' if sorts else ''}that did not with OLD"
     if not escapes.of:
         reasons.append("no defective part to try it on")
     elif allow is None and escapes.worse:
-        reasons.append(f"{escapes.worse} of {escapes.of} are {harmed} and did not with the old model")
+        reasons.append(newly)
     elif allow is not None and new_escapes.upper > allow:
         reasons.append(
-            f"{escapes.worse} of {escapes.of} newly {harmed} certify at most {100 * new_escapes.upper:.3g}%, "
-            f"allowed are {100 * allow:.3g}%"
+            f"{newly}: at most {100 * new_escapes.upper:.3g}% certified, {100 * allow:.3g}% allowed"
         )
     if not held.of:
         reasons.append("no good part to try it on")

@@ -8,7 +8,7 @@ from pathlib import Path
 from visiontune.runtime.comparison import Comparison, Paired
 from visiontune.runtime.flips import CHANGES, Flip
 
-MOST = 20  # flips that are shown
+MOST = 20  # flips that are shown; pictures on which only the kind differs are counted
 
 
 def table(compared: Comparison, *, root: Path | None = None, notes: str = "") -> str:
@@ -47,8 +47,8 @@ def _flips(compared: Comparison, root: Path | None) -> list[str]:
     counts = Counter(flip.change for flip in compared.flips)
     said = ", ".join(f"{change} {counts[change]}" for change in CHANGES if change in counts)
     lines = [f"flipped decisions: {compared.flipped} of {compared.n} pictures ({said})"]
-    lines += [_flip(flip, root) for flip in compared.flips[:MOST]]
-    more = len(compared.flips) - MOST
+    lines += [_flip(flip, root) for flip in compared.flips[: min(MOST, compared.flipped)]]
+    more = len(compared.flips) - min(MOST, compared.flipped)
     return lines + ([f"  and {more} more (all of them with --json)"] if more > 0 else [])
 
 

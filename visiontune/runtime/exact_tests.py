@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ def _total(logs: NDArray[np.float64]) -> float:
     return min(1.0, float(np.exp(logs).sum()))
 
 
+@lru_cache(maxsize=8)
 def _log_factorials(n: int) -> NDArray[np.float64]:
     """ln i! for i = 0..n."""
     return np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, n + 1)))))

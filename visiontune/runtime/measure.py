@@ -134,8 +134,11 @@ def _sliced(
 
 
 def _in_top(judged: Judged) -> NDArray[np.bool_]:
+    """Whether fewer than TOP kinds come before the label; of equal ones the first class does, as where the kind is named."""
     own = np.take_along_axis(judged.kinds, judged.truth[:, np.newaxis], axis=1)
-    found: NDArray[np.bool_] = (judged.kinds > own).sum(axis=1) < TOP
+    earlier = np.arange(judged.kinds.shape[1]) < judged.truth[:, np.newaxis]
+    before = (judged.kinds > own) | (judged.kinds == own) & earlier
+    found: NDArray[np.bool_] = before.sum(axis=1) < TOP
     return found
 
 

@@ -78,8 +78,8 @@ def _at_line(line: AtLine) -> list[str]:
     lines.append(_figure("review", line.review, "for a person per million made"))
     if line.cost is not None:
         lines.append(_figure("cost", line.cost, f"per million made ({line.costs})"))
-    if line.cost_interval is not None:
-        low, high = line.cost_interval
+    low, high = line.cost_interval or (0.0, 0.0)
+    if low < high:  # else no draw differs from another: that tells nothing
         lines.append(
             f"  {'':<10} {'':>10}   [{low:,.0f}, {high:,.0f}] when whole groups are drawn anew (bootstrap)"
         )
@@ -110,12 +110,14 @@ def _slices(measured: Measurement, wide: int) -> list[str]:
         tested = True
         of = " (share of the picture)" if by == "size" else ""
         lines += ["", f"{harm} by {by}{of}, worst first"]
-        lines += [_slice(one, wide, 1 - measured.confidence) for one in rows[:MOST_ROWS]]
-        lines += _more(len(rows))
+        befell = sum(one.rate.hits > 0 for one in rows)
+        shown = rows[: min(MOST_ROWS, befell + 1)]  # of those without, the one least is known of
+        lines += [_slice(one, wide, 1 - measured.confidence) for one in shown]
+        lines += _more(len(rows) - len(shown), f"without {harm} " if len(shown) > befell else "")
     if tested:
         lines += [
             "",
-            "p: chance of so many if the group were like the others, corrected (Holm) for the number of groups compared here",
+            "p: chance of so many if the group were like the others, corrected (Holm) for how many are compared here",
         ]
     if measured.not_compared:
         names = ", ".join(map(_short, measured.not_compared))
@@ -150,12 +152,12 @@ def _recall(measured: Measurement, wide: int) -> list[str]:
     return [
         "recall of each class, worst first",
         *(_row(f"  {_short(name)}", wide, rate, "") for name, rate in worst[:MOST_ROWS]),
-        *_more(len(worst)),
+        *_more(len(worst) - MOST_ROWS),
     ]
 
 
-def _more(rows: int) -> list[str]:
-    return [f"  and {rows - MOST_ROWS} more {CUT}"] if rows > MOST_ROWS else []
+def _more(rows: int, which: str = "") -> list[str]:
+    return [f"  and {rows} more {which}{CUT}"] if rows > 0 else []
 
 
 def _row(name: str, wide: int, rate: Rate, meaning: str, *, certified: bool = False) -> str:

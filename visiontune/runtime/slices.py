@@ -24,7 +24,9 @@ class Slice:
                there is no good class, of all parts, those named wrongly; each in any of their pictures of this value
     rate       of parts (groups), with exact bounds
     p          chance of so many or more if this value were like the others of its `by` (Fisher's exact test, one-sided),
-               corrected by Holm for everything that was compared; None where there is no other
+               corrected by Holm for everything that was compared; None where there is no other. A part with pictures of
+               several values counts under each; the test takes them for different parts and, as pictures of one part are
+               alike, then errs on the side of no difference
     """
 
     by: str

@@ -32,7 +32,7 @@ def cost_bands(
     cheaper of the two errors still costs more than a review. Here the expectation is taken over the held-out parts, defective
     and good ones each weighted to their share on the line. Few parts tell few thresholds apart: of those within a standard error
     of the cheapest, the one nearest Chow's own is taken, which trusts the severity as a probability. (On parts drawn from two
-    normal crowds, 50 defective ones, that paid 6 % more than the best thresholds there are, the cheapest ones 12 %.)
+    normal crowds, 50 defective ones, that cost about 7 % more than the best thresholds there are, the cheapest ones 12 %.)
 
     The unit is the part, as in `inspection_bands`. Evidence: the cost per million parts, its interval when whole groups are drawn
     anew (thresholds as they are), and how much the choice on these very parts flatters it (the optimism of Efron and
@@ -164,6 +164,10 @@ def _cheapest(
     bad = parts.defective
     whole = np.where(bad, weights[bad].sum() / prevalence, weights[~bad].sum() / (1 - prevalence))
     share = weights / whole
+    if chow[0] == chow[1]:  # review never pays
+        whole_cost = _below(parts, share, edges[0], (costs.escape, -costs.overkill))
+        only = float(edges[0][_nearest(edges[0], whole_cost.like(int(whole_cost.cost.argmin())), chow[0])])
+        return only, only
     passing = _below(parts, share, edges[0], (costs.escape - costs.review, -costs.review))
     rejecting = _below(parts, share, edges[1], (costs.review, costs.review - costs.overkill))
     after = np.minimum.accumulate(rejecting.cost[::-1])[::-1]  # the cheapest rejecting from here on
@@ -182,12 +186,14 @@ class _Paid:
     squares: Floats
 
     def like(self, best: int) -> NDArray[np.bool_]:
-        """Which thresholds cost no more than `best` by more than a standard error of the difference.
+        """Which thresholds cost as much as `best`, or more by less than a standard error of the difference.
 
-        The difference is a sum over the parts in between, so its variance is about the sum of their squares.
+        The difference is a sum over the parts in between, so its variance is about the sum of their squares. One part alone
+        is a whole standard error: what parts the crowds cleanly stays.
         """
         doubt = np.sqrt(np.abs(self.squares - self.squares[best]))
-        alike: NDArray[np.bool_] = self.cost - self.cost[best] <= doubt + 1e-12
+        more = self.cost - self.cost[best]
+        alike: NDArray[np.bool_] = (more < (1 - 1e-9) * doubt) | (more <= 1e-9 * np.sqrt(self.squares[-1]))
         return alike
 
 
