@@ -56,7 +56,7 @@ def parser() -> Parser:
     whole = Parser(
         prog="visiontune",
         description="Fine-tunes image models for one inspection job, and judges parts with the one file that this gives.",
-        epilog="Exit status: 0 done, 1 a frame or a check failed, 2 wrong use or a model that must not be used.",
+        epilog="Exit status: 0 done, 1 a frame or check failed or it is a no-go, 2 wrong use or a model that must not be used.",
     )
     whole.add_argument("--version", action="version", version=f"visiontune {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)

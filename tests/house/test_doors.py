@@ -95,7 +95,8 @@ def test_judges_and_measures_without_the_lab(tmp_path):
 from visiontune.cli import main
 model, data = sys.argv[1:]
 assert main(['inspect', model, data]) == 0
-assert main(['measure', model, data, '--split', 'all']) == 0
+assert main(['measure', model, data, '--split', 'all', '--prevalence', '0.02']) == 0
+assert main(['compare', model, model, data, '--split', 'all']) == 0
 """
     out = behind_the_wall(code, str(tmp_path / "model.onnx"), str(tmp_path / "data"))
     assert out.count("\n") > 40 and "escapes" in out

@@ -346,8 +346,11 @@ def test_a_model_that_sorts_is_measured_on_what_it_passes(picture):
     names = tuple("abcdefg")
     rows = [("a", "pass", "a"), ("b", "pass", "a"), ("c", "review", "a"), ("g", "pass", "g")]
     inspector = Scripted([(d, kind) for _, d, kind in rows], a_card(classes=names, good=None))
-    found = measure(inspector, [Sample(picture, label, str(i)) for i, (label, _, _) in enumerate(rows)])
+    found = measure(
+        inspector, [Sample(picture, label, "1" if i < 3 else "2") for i, (label, _, _) in enumerate(rows)]
+    )
     assert (found.wrong_passed.hits, found.wrong_passed.of) == (1, 3)
+    assert (found.wrong_passed_groups.hits, found.wrong_passed_groups.of) == (1, 2)
     assert found.parts is found.line is None
     assert "wrong kind" in table(found)
 

@@ -12,7 +12,8 @@ from visiontune.runtime.bands import NEVER
 from visiontune.runtime.costs import Costs, mean_costs
 from visiontune.runtime.errors import CalibrationRefused
 from visiontune.tune.calibrate import Judged, sentence
-from visiontune.tune.operating_point import any_threshold, chow_thresholds, cost_bands, cost_sentence
+from visiontune.tune.cheapest import Paid
+from visiontune.tune.operating_point import any_threshold, chow_probabilities, cost_bands, cost_sentence
 
 COSTS = Costs(escape=100, overkill=5, review=1)
 
@@ -86,7 +87,7 @@ def test_chows_rule_by_trying_every_decision():
         prevalence, held, p = rng.uniform(0.01, 0.99, 3)
         on_line = p * prevalence / held / (p * prevalence / held + (1 - p) * (1 - prevalence) / (1 - held))
         paid = [on_line * costs.escape, costs.review, (1 - on_line) * costs.overkill]
-        review, reject = chow_thresholds(costs, prevalence, held)
+        review, reject = chow_probabilities(costs, prevalence, held)
         assert paid[int(p >= review) + int(p >= reject)] == pytest.approx(min(paid))
 
 
@@ -143,6 +144,30 @@ def test_what_is_certified_holds_for_chosen_thresholds_and_optimism_is_real():
     assert abs(np.mean(corrected) - np.mean(true)) < abs(np.mean(optimistic) - np.mean(true))
 
 
+@pytest.mark.parametrize("shift", [0.0, -3.0])
+def test_what_few_parts_cannot_tell_apart_is_better_left_to_chow(monkeypatch, shift):
+    """Against the thresholds that cost the parts least, on parts from two normal crowds; whatever shares severity speaks of."""
+
+    def true_costs():
+        rng, found = np.random.default_rng(0), []
+        for _ in range(60):
+            bad, good = (
+                1 / (1 + np.exp(-shift - rng.normal(mean, 1.6, n))) for mean, n in ((2, 50), (-2, 200))
+            )
+            bands = cost_bands(judged(good, bad), COSTS, prevalence=0.02, bootstrap=0)
+            edges = [e if e < 1 else 1 - 1e-12 for e in (bands.review_from, bands.reject_from)]
+            edges = [math.log(e / (1 - e)) - shift for e in edges]
+            below = [[normal(edge, mean) for edge in edges] for mean in (2, -2)]
+            outcome = [side for low, high in below for side in (low, high - low, 1 - high)]
+            found.append(mean_costs(np.array([outcome]), COSTS, 0.02)[0])
+        return np.mean(found)
+
+    monkeypatch.setattr("visiontune.tune.operating_point.OPTIMISM_DRAWS", 0)
+    ours = true_costs()
+    monkeypatch.setattr(Paid, "like", lambda self, best: np.arange(len(self.cost)) == best)
+    assert ours < 0.99 * true_costs()
+
+
 def normal(x, mean, sd=1.6):
     return (1 + math.erf((x - mean) / (sd * math.sqrt(2)))) / 2
 
@@ -170,6 +195,8 @@ def test_the_evidence_is_said_in_words():
     assert "at 2 % defective parts (escape 100, overkill 5, review 1)" in cost_sentence(evidence)
     assert all("certify at most" in line for line in sentence(evidence))
     assert evidence["method"].startswith("expected cost")
+    for side in ("escapes", "overkill"):
+        assert evidence[side]["certified"] <= evidence[side]["asked"] < 1.1 * evidence[side]["certified"]
 
 
 def test_lacking_parts_and_rates_that_are_none():

@@ -59,13 +59,14 @@ def measure(
     card = inspector.card
     _check_line(prevalence, costs, card.good)
     groups = [part.group for part in listed]
-    columns, left_out = columns_of(listed, group_indices(groups), card.good, by)
+    numbers = group_indices(groups)
+    columns, left_out = columns_of(listed, numbers, card.good, by)
     judged = judge(inspector, listed, card.classes, progress)
     truth, right, sorts = judged.truth, judged.named == judged.truth, card.good is None
     passed, rejected = judged.decisions == PASS, judged.decisions == REJECT
     bad = truth != 0  # the good class is the first; without one, what is counted of this is left out below
     everything = np.ones(len(truth), np.bool_)
-    decided = part_decisions(group_indices(groups), bad, judged.decisions)
+    decided = part_decisions(numbers, bad, judged.decisions)
     defective, good = decided.counts(True), decided.counts(False)
     totals = group_totals(groups, accuracy_counts(truth, right, bad & passed, len(card.classes)))
 
@@ -96,9 +97,12 @@ def measure(
         overkill_groups=None if sorts else exact_rate(good[REJECT], sum(good), confidence),
         review=rate(judged.decisions == REVIEW, everything),
         wrong_passed=rate(~right, passed) if sorts else None,
+        wrong_passed_groups=exact_rate(*_group_counts(numbers, passed, ~right), confidence)
+        if sorts
+        else None,
         parts=None if sorts else {"defective": _named(defective), "good": _named(good)},
         line=line,
-        slices=_sliced(judged, columns, group_indices(groups), sorts, confidence),
+        slices=_sliced(judged, columns, numbers, sorts, confidence),
         not_compared=left_out,
         calibration=calibration(judged.kinds, truth, card.temperature),
         intervals=group_intervals(totals, samples=bootstrap, confidence=confidence, escapes=not sorts),
@@ -131,6 +135,13 @@ def _sliced(
     either = (wrong,) if sorts else (escapes, overkill)
     harms = {name: (escapes,) if name in (KIND, SIZE) else either for name in columns}
     return slices(columns, harms, groups, confidence)
+
+
+def _group_counts(
+    numbers: NDArray[np.int64], among: NDArray[np.bool_], befell: NDArray[np.bool_]
+) -> tuple[int, int]:
+    """How many groups it befell in any of their pictures, out of how many it could befall."""
+    return len(np.unique(numbers[among & befell])), len(np.unique(numbers[among]))
 
 
 def _in_top(judged: Judged) -> NDArray[np.bool_]:

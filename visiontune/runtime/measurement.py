@@ -45,6 +45,7 @@ class Measurement:
     overkill_groups    groups with a good picture of which at least one was rejected; None without a good class
     review             pictures whose decision is review
     wrong_passed       of the pictures that pass, those whose kind is named wrongly; None with a good class
+    wrong_passed_groups  groups with a passing picture of which one passes under a wrong kind; None with a good class
     parts              how many "defective" and "good" parts "pass", "review", "reject", each by the picture that does most
                        harm (see part_decisions); None without a good class
     line               the same at the line's rate of defects; None where that was not stated
@@ -72,6 +73,7 @@ class Measurement:
     overkill_groups: Rate | None
     review: Rate
     wrong_passed: Rate | None
+    wrong_passed_groups: Rate | None
     parts: dict[str, dict[str, int]] | None
     line: AtLine | None
     slices: tuple[Slice, ...]

@@ -58,7 +58,7 @@ def _verdicts(measured: Measurement, wide: int) -> list[str]:
     for name, rate, by_group, meaning in (
         ("escapes", measured.escapes, measured.escaped_groups, OF["escapes"]),
         ("overkill", measured.overkill, measured.overkill_groups, OF["overkill"]),
-        ("wrong kind", measured.wrong_passed, None, "of the parts that pass"),
+        ("wrong kind", measured.wrong_passed, measured.wrong_passed_groups, "of the parts that pass"),
     ):
         if rate is None:
             continue

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from visiontune.runtime import binomial
-from visiontune.runtime.bands import NEVER, Bands
+from visiontune.runtime.bands import Bands
 from visiontune.runtime.bootstrap import SEED, percentile_interval, replicates
 from visiontune.runtime.costs import Costs, check_prevalence, mean_costs
 from visiontune.runtime.errors import CalibrationRefused
-from visiontune.runtime.part_decisions import PartDecisions, group_indices
-from visiontune.tune.calibrate import Judged, clearance
+from visiontune.runtime.part_decisions import PartDecisions
+from visiontune.tune.calibrate import Judged
+from visiontune.tune.cheapest import Floats, Parts, candidates, cheapest, parts_of
+from visiontune.tune.platt import fit_sigmoid
 
 METHOD = "expected cost, unit: part"
 OPTIMISM_DRAWS = 200
-
-Floats = NDArray[np.float64]
 
 
 def cost_bands(
@@ -31,8 +29,7 @@ def cost_bands(
     Chow (1970), IEEE Trans. Inf. Theory 16: pass, review or reject, whichever is expected to cost least; review pays where the
     cheaper of the two errors still costs more than a review. Here the expectation is taken over the held-out parts, defective
     and good ones each weighted to their share on the line. Few parts tell few thresholds apart: of those within a standard error
-    of the cheapest, the one nearest Chow's own is taken, which trusts the severity as a probability. (On parts drawn from two
-    normal crowds, 50 defective ones, that cost about 7 % more than the best thresholds there are, the cheapest ones 12 %.)
+    of the cheapest, the one nearest Chow's own is taken, which takes the severity for a probability (by Platt's sigmoid).
 
     The unit is the part, as in `inspection_bands`. Evidence: the cost per million parts, its interval when whole groups are drawn
     anew (thresholds as they are), and how much the choice on these very parts flatters it (the optimism of Efron and
@@ -42,16 +39,18 @@ def cost_bands(
     Raises CalibrationRefused where defective or good parts are lacking, or for a prevalence outside 0..1.
     """
     check_prevalence(prevalence)
-    parts = _parts(judged)
+    parts = parts_of(judged)
     if parts.defective.all() or not parts.defective.any():
         lacking = "good" if parts.defective.any() else "defective"
         raise CalibrationRefused(
             f"the val share holds no {lacking} part; expected both to set bands: add some to val or split anew"
         )
-    chow = chow_thresholds(costs, prevalence, float(parts.defective.mean()))
-    edges = [_candidates(judged.severity, one) for one in chow]
+    meaning = fit_sigmoid(parts.severity, parts.defective)
+    review, reject = chow_probabilities(costs, prevalence, float(parts.defective.mean()))
+    chow = meaning.severity(review), meaning.severity(reject)
+    edges = [candidates(judged.severity, one) for one in chow]
     once = np.ones(len(parts.severity))
-    review_from, reject_from = _cheapest(parts, once, edges, chow, costs, prevalence)
+    review_from, reject_from = cheapest(parts, once, edges, chow, costs, prevalence)
     bands = Bands(review_from, reject_from)
     decided = PartDecisions(parts.groups, parts.defective, bands.decisions(parts.severity))
     bad, good = decided.counts(True), decided.counts(False)
@@ -79,19 +78,18 @@ def cost_bands(
     return Bands(review_from, reject_from, evidence)
 
 
-def chow_thresholds(costs: Costs, prevalence: float, held: float) -> tuple[float, float]:
-    """The severities from which review and reject pay, if severity is the probability of a defect in the held-out set.
+def chow_probabilities(costs: Costs, prevalence: float, held: float) -> tuple[float, float]:
+    """The probabilities of a defect, in a set of which the share `held` is defective, from which review and reject pay.
 
-    `held` is the share of that set that is defective. On the line the probability p pays a review from c_review / c_escape on
-    and a rejection from 1 - c_review / c_overkill on; where the first is not below the second, review never pays and both are
-    c_overkill / (c_escape + c_overkill). Bayes' rule carries p from the line to the set: its odds are multiplied by those of
-    a defect in the set over those on the line.
+    On the line the probability p pays a review from c_review / c_escape on and a rejection from 1 - c_review / c_overkill on;
+    where the first is not below the second, review never pays and both are c_overkill / (c_escape + c_overkill). Bayes' rule
+    carries p from the line to the set: its odds are multiplied by those of a defect in the set over those on the line.
     """
     review, reject = costs.review / costs.escape, 1 - costs.review / costs.overkill
     if review >= reject:
         review = reject = costs.overkill / (costs.escape + costs.overkill)
     factor = held / (1 - held) * (1 - prevalence) / prevalence
-    return _shifted(review, factor), NEVER if reject >= 1 else _shifted(reject, factor)
+    return _shifted(review, factor), _shifted(reject, factor)
 
 
 def any_threshold(n: int, misses: int, confidence: float) -> float:
@@ -115,105 +113,8 @@ def cost_sentence(evidence: dict[str, Any]) -> str:
     return said + f"which flatters it by about {evidence['optimism']:,.0f}"
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """A row a part: its severity (of its pictures the lowest if it is defective, else the highest), side and group."""
-
-    severity: NDArray[np.float32]
-    defective: NDArray[np.bool_]
-    groups: NDArray[np.int64]
-
-
-def _parts(judged: Judged) -> _Parts:
-    keys, part = np.unique(2 * group_indices(judged.groups) + (judged.labels != 0), return_inverse=True)
-    bad = keys % 2 == 1
-    lowest, highest = np.full(len(keys), np.float32(NEVER)), np.full(len(keys), np.float32(-1))
-    np.minimum.at(lowest, part, judged.severity)
-    np.maximum.at(highest, part, judged.severity)
-    return _Parts(np.where(bad, lowest, highest), bad, keys // 2)
-
-
-def _candidates(severities: NDArray[np.float32], wanted: float) -> Floats:
-    """A threshold in every gap between severities that is more than rounding, in its middle half as near `wanted` as may be."""
-    known = np.unique(severities.astype(np.float64))
-    low, high = np.append(0.0, known), np.append(known, max(1.0, wanted))
-    last = len(known)
-    wide = (high - low > np.array([clearance(edge) for edge in high])) & (low < high)
-    quarter = (high - low) / 4
-    placed = np.clip(wanted, low + quarter, high - quarter)
-    placed[0] = min(wanted, placed[0])  # no severity lies below the first gap, and none above the last
-    placed[last] = max(wanted, placed[last])
-    ends = [0.0] if not wide[0] else []
-    ends += [float(known[-1]) + max((1 - float(known[-1])) / 2, 2 * clearance(1.0))] if not wide[last] else []
-    return np.sort(np.concatenate([placed[wide], ends]))
-
-
-def _cheapest(
-    parts: _Parts,
-    weights: Floats,
-    edges: list[Floats],
-    chow: tuple[float, float],
-    costs: Costs,
-    prevalence: float,
-) -> tuple[float, float]:
-    """The thresholds review_from <= reject_from that the weighted parts cannot tell from the cheapest, nearest to Chow's.
-
-    What passing below one threshold costs and what rejecting from the other on costs add up, so that one walk finds the
-    cheapest pair; then each moves towards Chow's as far as the parts in between leave it within a standard error.
-    """
-    bad = parts.defective
-    whole = np.where(bad, weights[bad].sum() / prevalence, weights[~bad].sum() / (1 - prevalence))
-    share = weights / whole
-    if chow[0] == chow[1]:  # review never pays
-        whole_cost = _below(parts, share, edges[0], (costs.escape, -costs.overkill))
-        only = float(edges[0][_nearest(edges[0], whole_cost.like(int(whole_cost.cost.argmin())), chow[0])])
-        return only, only
-    passing = _below(parts, share, edges[0], (costs.escape - costs.review, -costs.review))
-    rejecting = _below(parts, share, edges[1], (costs.review, costs.review - costs.overkill))
-    after = np.minimum.accumulate(rejecting.cost[::-1])[::-1]  # the cheapest rejecting from here on
-    i = int((passing.cost + after).argmin())
-    j = i + int(rejecting.cost[i:].argmin())
-    i = _nearest(edges[0], passing.like(i) & (np.arange(len(after)) <= j), chow[0])
-    j = _nearest(edges[1], rejecting.like(j) & (np.arange(len(after)) >= i), chow[1])
-    return float(edges[0][i]), max(float(edges[0][i]), float(edges[1][j]))
-
-
-@dataclass(frozen=True)
-class _Paid:
-    """For each threshold what the parts below it cost, and the running sum of the squares of it."""
-
-    cost: Floats
-    squares: Floats
-
-    def like(self, best: int) -> NDArray[np.bool_]:
-        """Which thresholds cost as much as `best`, or more by less than a standard error of the difference.
-
-        The difference is a sum over the parts in between, so its variance is about the sum of their squares. One part alone
-        is a whole standard error: what parts the crowds cleanly stays.
-        """
-        doubt = np.sqrt(np.abs(self.squares - self.squares[best]))
-        more = self.cost - self.cost[best]
-        alike: NDArray[np.bool_] = (more < (1 - 1e-9) * doubt) | (more <= 1e-9 * np.sqrt(self.squares[-1]))
-        return alike
-
-
-def _below(parts: _Parts, share: Floats, edges: Floats, paid: tuple[float, float]) -> _Paid:
-    """For each threshold, the parts below it at `paid` for (a defective, a good) part, times its share."""
-    order = np.argsort(parts.severity, kind="stable")
-    each = (np.where(parts.defective, paid[0], paid[1]) * share)[order]
-    at = np.searchsorted(parts.severity[order], edges.astype(np.float32), side="left")
-    return _Paid(np.append(0.0, np.cumsum(each))[at], np.append(0.0, np.cumsum(each**2))[at])
-
-
-def _nearest(edges: Floats, allowed: NDArray[np.bool_], wanted: float) -> int:
-    """The allowed threshold nearest `wanted`, by odds."""
-    odds = _log_odds(np.append(edges, wanted))
-    distance = np.where(allowed, np.abs(odds[:-1] - odds[-1]), math.inf)
-    return int(distance.argmin())
-
-
 def _optimism(
-    parts: _Parts, edges: list[Floats], chow: tuple[float, float], costs: Costs, prevalence: float
+    parts: Parts, edges: list[Floats], chow: tuple[float, float], costs: Costs, prevalence: float
 ) -> float:
     """How much less thresholds cost, per million, on the parts they were chosen on than on those these were drawn from."""
     stream = np.random.default_rng(SEED)
@@ -223,7 +124,7 @@ def _optimism(
         times = np.bincount(stream.integers(groups, size=groups), minlength=groups)[parts.groups]
         if not times[parts.defective].any() or not times[~parts.defective].any():
             continue
-        chosen = Bands(*_cheapest(parts, times.astype(np.float64), edges, chow, costs, prevalence))
+        chosen = Bands(*cheapest(parts, times.astype(np.float64), edges, chow, costs, prevalence))
         outcome = chosen.decisions(parts.severity) + 3 * ~parts.defective
         counts = np.stack([np.bincount(outcome, minlength=6), np.bincount(outcome, times, minlength=6)])
         everywhere, there = mean_costs(counts.astype(np.float64), costs, prevalence)
@@ -232,23 +133,22 @@ def _optimism(
 
 
 def _bound(n: int, misses: int, confidence: float) -> dict[str, Any]:
-    """As `calibrate.promise`; nothing was asked but the cost, so what is certified is what is said."""
+    """As `calibrate.promise`; nothing was asked but the cost, so what is said is what is certified, rounded up to two digits."""
     certified = any_threshold(n, misses, confidence)
     return {
         "parts": n,
         "allowed": misses,
         "misses": misses,
-        "asked": certified,
+        "asked": _rounded_up(certified),
         "certified": certified,
         "missing_parts": 0,
     }
 
 
+def _rounded_up(rate: float) -> float:
+    step = 10.0 ** (1 - math.floor(math.log10(rate)))
+    return min(1.0, math.ceil(rate * step) / step)
+
+
 def _shifted(p: float, factor: float) -> float:
     return p * factor / (p * factor + 1 - p)
-
-
-def _log_odds(p: Floats) -> Floats:
-    clipped = np.clip(p, 1e-9, 1 - 1e-9)
-    odds: Floats = np.log(clipped / (1 - clipped))
-    return odds
