@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.line_models import a_card
+from visiontune.report.promise import promise
 from visiontune.runtime.bands import NEVER
+from visiontune.runtime.card import ModelCard
 from visiontune.runtime.costs import Costs, mean_costs
+from visiontune.runtime.describe import describe
 from visiontune.runtime.errors import CalibrationRefused
 from visiontune.tune.calibrate import Judged, sentence
 from visiontune.tune.cheapest import Paid
@@ -192,11 +196,22 @@ def test_the_evidence_is_said_in_words():
     evidence = dict(bands.evidence)
     low, high = evidence["cost_interval"]
     assert low < evidence["cost_per_million"] < high
-    assert "at 2 % defective parts (escape 100, overkill 5, review 1)" in cost_sentence(evidence)
+    assert "at 2 % defective parts, where val holds 25 % (escape 100, overkill 5, review 1)" in cost_sentence(
+        evidence
+    )
     assert all("certify at most" in line for line in sentence(evidence))
     assert evidence["method"].startswith("expected cost")
     for side in ("escapes", "overkill"):
         assert evidence[side]["certified"] <= evidence[side]["asked"] < 1.1 * evidence[side]["certified"]
+
+
+def test_the_evidence_goes_into_the_card_and_onto_the_page():
+    bands = cost_bands(judged(np.linspace(0, 0.5, 90), np.linspace(0.4, 1, 60)), COSTS, prevalence=0.02)
+    card = a_card(bands=bands)
+    assert ModelCard.from_json(card.to_json()).bands == bands
+    assert "expected cost" in describe(card)
+    said = promise("escapes", bands.evidence["escapes"], 0.95)
+    assert said.kept and said.certified <= said.asked
 
 
 def test_lacking_parts_and_rates_that_are_none():

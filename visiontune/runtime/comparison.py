@@ -54,8 +54,8 @@ class Comparison:
                  under the right kind
     new_escapes  of the parts that `escapes` could befall, those that it befell under the new model only, with exact bounds
     allowed      the rate of new escapes that was to be certified; None where not one is allowed
-    flipped      pictures on which decisions differ, or the kinds that they pass under
-    flips        those and, last, pictures with another kind, the most harmful first
+    flipped      pictures that go another way
+    flips        those and, last, pictures that are only named otherwise, the most harmful first
     go, reasons  the outcome, and why not
     """
 

@@ -38,7 +38,7 @@ def table(measured: Measurement) -> str:
         "",
     ]
     lines += _verdicts(measured, wide)
-    lines += _at_line(measured.line) if measured.line is not None else []
+    lines += _at_line(measured.line, several) if measured.line is not None else []
     lines += _slices(measured, wide)
     lines += ["", *_accuracy(measured, wide)]
     intervals = {name: span for name, span in measured.intervals.items() if span is not None}
@@ -70,9 +70,12 @@ def _verdicts(measured: Measurement, wide: int) -> list[str]:
     return lines
 
 
-def _at_line(line: AtLine) -> list[str]:
+def _at_line(line: AtLine, several: bool) -> list[str]:
     held = "-" if line.set_prevalence.rate is None else _percent(line.set_prevalence.rate)
-    lines = ["", f"on a line where {_percent(line.prevalence)} of the parts are defective, by group"]
+    lines = [
+        "",
+        f"on a line where {_percent(line.prevalence)} of the parts are defective{', by group' if several else ''}",
+    ]
     lines.append(_figure("escapes", line.shipped_escapes, "per million shipped"))
     lines.append(_figure("overkill", line.overkill, "good parts rejected per million made"))
     lines.append(_figure("review", line.review, "for a person per million made"))

@@ -41,7 +41,7 @@ def candidates(severities: NDArray[np.float32], wanted: float) -> Floats:
     known = np.unique(severities.astype(np.float64))
     low, high = np.append(0.0, known), np.append(known, max(1.0, wanted))
     last = len(known)
-    wide = (high - low > np.array([clearance(edge) for edge in high])) & (low < high)
+    wide = (high - low > 2 * np.array([clearance(edge) for edge in high])) & (low < high)
     quarter = (high - low) / 4
     placed = np.clip(wanted, low + quarter, high - quarter)
     placed[0] = min(wanted, placed[0])  # no severity lies below the first gap, and none above the last

@@ -109,8 +109,9 @@ def cost_sentence(evidence: dict[str, Any]) -> str:
     if evidence["cost_interval"] is not None:
         low, high = evidence["cost_interval"]
         said += f" [{low:,.0f}, {high:,.0f}]"
-    said += f" at {100 * evidence['prevalence']:.3g} % defective parts ({evidence['costs']}); chosen on these very parts, "
-    return said + f"which flatters it by about {evidence['optimism']:,.0f}"
+    said += f" at {100 * evidence['prevalence']:.3g} % defective parts, where val holds {100 * evidence['set_prevalence']:.3g} %"
+    said += f" ({evidence['costs']}); chosen on these very parts, which flatters it by about {evidence['optimism']:,.0f}"
+    return said
 
 
 def _optimism(
