@@ -56,13 +56,15 @@ def test_the_surely_worst_comes_first():
     assert found[0].p < 1e-4 < found[1].p
 
 
-def test_the_correction_is_for_everything_that_is_compared():
-    values = ["a"] * 10 + ["b"] * 10
-    bad = np.array([True] * 6 + [False] * 14)
-    harm = Harm("overkill", np.ones(20, bool), bad)
-    alone = slices({"lot": values}, {"lot": [harm]}, np.arange(20), 0.95)
-    among = slices({"lot": values, "line": values}, {"lot": [harm], "line": [harm]}, np.arange(20), 0.95)
-    assert among[0].p == pytest.approx(2 * alone[0].p)
+def test_the_correction_is_for_the_values_of_one_column():
+    bad = np.array([True] * 6 + [False] * 18)
+    harm = Harm("overkill", np.ones(24, bool), bad)
+    two = ["a"] * 12 + ["b"] * 12
+    three = ["a"] * 12 + ["b"] * 6 + ["c"] * 6
+    columns = {"lot": two, "line": three}
+    found = slices(columns, {name: [harm] for name in columns}, np.arange(24), 0.95)
+    raw = fisher_exact([[6, 6], [0, 12]], alternative="greater").pvalue
+    assert [one.p for one in found if one.value == "a"] == pytest.approx([2 * raw, 3 * raw])
 
 
 def test_what_divides_too_finely_or_not_is_not_comparable():

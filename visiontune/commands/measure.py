@@ -15,9 +15,9 @@ MORE = """\
 DATA is read and split as it was for fine-tuning, by the rule in the card, and by default only the test share is
 judged, which the model has never seen. An escape is a defective part passed, overkill a good part rejected.
 
-Where a manifest says which camera, lot or line a part is of, the groups are compared, the worst first. Each p is
-corrected (Holm) for how many groups are compared: if none differed, at most one measurement in twenty would show any
-p below 0.05.
+Where a manifest says which camera, lot or line a part is of, these are compared, the worst first. Each p is corrected
+(Holm) for how many cameras, say, there are: if they were all alike, at most one such list in twenty would show any p
+below 0.05.
 
 --prevalence is the share of defective parts that the line makes, which a set seldom has: the figures are then also given
 per million of its parts, and with --costs what these parts cost in all. Bounds are exact, also those of the cost.

@@ -120,7 +120,7 @@ def _slices(measured: Measurement, wide: int) -> list[str]:
     if tested:
         lines += [
             "",
-            "p: chance of so many if the group were like the others, corrected (Holm) for how many are compared here",
+            "p: chance of so many if the group were like the others, corrected (Holm) for how many its list compares",
         ]
     if measured.not_compared:
         names = ", ".join(map(_short, measured.not_compared))

@@ -24,7 +24,7 @@ class Slice:
                there is no good class, of all parts, those named wrongly; each in any of their pictures of this value
     rate       of parts (groups), with exact bounds
     p          chance of so many or more if this value were like the others of its `by` (Fisher's exact test, one-sided),
-               corrected by Holm for everything that was compared; None where there is no other. A part with pictures of
+               corrected by Holm for how many values it has; None where there is no other. A part with pictures of
                several values counts under each; the test takes them for different parts and, as pictures of one part are
                alike, then errs on the side of no difference
     """
@@ -55,16 +55,20 @@ def slices(
 
     columns  values of each picture, by name; harms  what to count by each name; groups  the index of each picture's part
     """
-    found = [
+    return tuple(
         one
         for by, values in columns.items()
         for harm in harms[by]
-        for one in _sliced(by, values, harm, groups, confidence)
-    ]
-    tested = [index for index, one in enumerate(found) if one.p is not None]
-    for index, p in zip(tested, holm([found[index].p or 0.0 for index in tested]), strict=True):
-        found[index] = replace(found[index], p=p)
-    return tuple(found)
+        for one in _corrected(_sliced(by, values, harm, groups, confidence))
+    )
+
+
+def _corrected(rows: list[Slice]) -> list[Slice]:
+    """The slices of one column and harm with Holm's correction for how many they are."""
+    tested = [index for index, one in enumerate(rows) if one.p is not None]
+    for index, p in zip(tested, holm([rows[index].p or 0.0 for index in tested]), strict=True):
+        rows[index] = replace(rows[index], p=p)
+    return rows
 
 
 def comparable(values: Values, groups: NDArray[np.int64]) -> bool:
