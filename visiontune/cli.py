@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from visiontune.commands import audit, card, compare, copy, demo, doctor, inspect, measure, verify, watch
+from visiontune.commands import audit, card, compare, copy, demo, doctor, inspect, measure, msa, pod, verify, watch
 from visiontune.commands.parser import FAILED, WRONG_USE, Parser, Run
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.version import __version__
@@ -18,6 +18,8 @@ COMMANDS = (
     watch,
     measure,
     compare,
+    pod,
+    msa,
     card,
     verify,
     doctor,

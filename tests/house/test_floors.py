@@ -15,10 +15,11 @@ ALLOWED = {
     "runtime": {"version"},
     "data": {"version", "runtime"},
     "heads": {"version", "runtime"},
+    "study": {"version", "runtime", "data"},
     "report": {"version", "runtime", "data"},
     "tune": {"version", "runtime", "data", "heads", "report"},
     "__init__": {"version", "runtime"},  # the front door of the line
-    "commands": {"__init__", "version", "runtime", "data", "heads", "report", "tune"},
+    "commands": {"__init__", "version", "runtime", "data", "heads", "report", "tune", "study"},
     "cli": {"__init__", "version", "runtime", "commands"},
 }
 LINE = {"numpy", "PIL", "onnxruntime"}
