@@ -15,7 +15,7 @@ FULL = 400.0  # dark pixels for a severity of 1
 
 
 def dark_model(pixels: float, *, level: float = LEVEL, **changes: Any) -> bytes:
-    """Passes a frame with fewer than `pixels` dark pixels (below `level`), else rejects: severity is their number over FULL, at most 1."""
+    """Passes a frame with fewer than `pixels` pixels darker than `level`, else rejects: severity is their number over FULL."""
     edge = pixels / FULL
     card = a_card(**{"bands": Bands(edge, edge), "classes": ("good", "dark"), **changes})
     nodes = [

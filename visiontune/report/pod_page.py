@@ -44,7 +44,8 @@ def page(found: Mapping[str, Any]) -> Page:
         )
         for one in series
     ]
-    notes = [f"{_name(one)}: {note}" for one in series for note in one["curve"]["notes"]]
+    notes = list(found["notes"])
+    notes += [f"{_name(one)}: {note}" for one in series for note in one["curve"]["notes"]]
     notes += [
         f"{_name(one)}: {one['unplanted']} defects found no place and are left out"
         for one in series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from visiontune.runtime.whole import whole
 
 FILE = "key.json"
 FORMAT = 1
+NAME = r"[\w-]+"  # of an appraiser
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def _study(found: Mapping[str, Any]) -> Study:
     said = [part.decision for part in parts] + [decision for _, decision in study.reimaged]
     if not parts or not study.appraisers or study.trials < 1 or not set(said) <= set(DECISIONS):
         raise ValueError("parts, appraisers, trials or decisions")
+    if not all(re.fullmatch(NAME, name) for name in study.appraisers):  # they go into paths
+        raise ValueError("appraisers")
     if not {part.label for part in parts} <= set(study.classes):
         raise ValueError("label")
     return study

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import binom
 
+from visiontune.runtime import binomial
 from visiontune.study import logistic
 from visiontune.study.logistic import Line
 
@@ -79,7 +80,7 @@ def curve(
             (bootstrap, Firth's curve each time) and the larger of the two bounds is taken
 
     The bound is a profile likelihood ratio's (`logistic.upper_quantile`), which stands where hits and misses are completely
-    separated; the curve is then Firth's. Raises ValueError for sizes that are not positive, not two, or not as
+    separated; the curve is then Firth's. Where nothing was missed the bound counts hits instead. Raises ValueError for sizes that are not positive, not two, or not as
     many as `found`.
     """
     a, hit = np.asarray(sizes, np.float64), np.asarray(found, bool)
@@ -88,8 +89,11 @@ def curve(
     parts = [str(place) for place in range(len(a))] if groups is None else list(groups)
     x, many = np.log(a), len(set(parts))
     line = logistic.fit(x, hit) if hit.any() and not hit.all() else None
-    bound = logistic.upper_quantile(x, hit, RELIABLY, confidence) if hit.any() else math.inf
-    if many < len(a) and hit.any():
+    if line is not None:
+        bound = logistic.upper_quantile(x, hit, RELIABLY, confidence)
+    else:
+        bound = _all_found(x, parts, confidence) if hit.all() else math.inf
+    if many < len(a) and line is not None:
         bound = max(bound, _over_parts(x, hit, parts, confidence))
     rising = line is not None and line.b1 > 0
     low, high = float(a.min()), float(a.max())
@@ -112,6 +116,21 @@ def curve(
         confidence=confidence,
         notes=_notes(a, hit, line, a90, a90_95, many),
     )
+
+
+def _all_found(x: NDArray[np.float64], parts: list[str], confidence: float) -> float:
+    """Where nothing was missed: ln of the size by which 29 parts (at 95 %) bear a defect that was found.
+
+    No curve is needed: were less than nine of ten found at that size, and no more at smaller ones, so many hits in a row would be
+    rarer than the doubt that is left.
+    """
+    needed = binomial.parts_needed(1 - RELIABLY, 0, confidence)
+    seen: set[str] = set()
+    for place in np.argsort(x, kind="stable").tolist():
+        seen.add(parts[place])
+        if len(seen) == needed:
+            return float(x[place])
+    return math.inf
 
 
 def _over_parts(x: NDArray[np.float64], hit: NDArray[np.bool_], parts: list[str], confidence: float) -> float:

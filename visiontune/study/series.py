@@ -13,6 +13,7 @@ from visiontune.runtime.measurement import Rate
 from visiontune.study.pod import Curve
 
 PASS = DECISIONS[0]
+MANY_CALLS = 0.2  # share of good pictures not passed, beyond which the rest are no fair sample
 STATEMENT = (
     "Planted defects, of these shapes and contrasts; not your real ones. What is found here at a size says nothing of "
     "another shape, and a real defect may also change texture, gloss or height."
@@ -73,6 +74,16 @@ class Survey:
     pixel_mm: float | None
     statement: str = STATEMENT
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the good pictures."""
+        if self.false_calls.rate is None or self.false_calls.rate <= MANY_CALLS:
+            return ()
+        return (
+            f"{self.false_calls.hits} of {self.false_calls.of} good pictures are not passed as they are: the curves hold for the "
+            "few that are, and what the model rejects so readily it finds easily",
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with every planting, without pictures; sizes in pixels."""
         series = [
@@ -102,5 +113,6 @@ class Survey:
             "parts": self.parts,
             "false_calls": asdict(self.false_calls),
             "pixel_mm": self.pixel_mm,
+            "notes": list(self.notes),
             "series": series,
         }

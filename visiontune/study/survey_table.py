@@ -27,6 +27,7 @@ def table(found: Survey) -> str:
     ]
     lines += [_row(one, found.pixel_mm) for one in found.series]
     lines += ["", f"a90: found in nine of ten cases; a90/95: its upper bound at {sure}, the size to promise"]
+    lines += [f"  {note}" for note in found.notes]
     for one in found.series:
         lines += [f"  {one.kind} {one.contrast:+g}: {note}" for note in notes(one)]
     return "\n".join(line.rstrip() for line in lines)
