@@ -80,8 +80,8 @@ def curve(
             (bootstrap, Firth's curve each time) and the larger of the two bounds is taken
 
     The bound is a profile likelihood ratio's (`logistic.upper_quantile`), which stands where hits and misses are completely
-    separated; the curve is then Firth's. Where nothing was missed the bound counts hits instead. Raises ValueError for sizes that are not positive, not two, or not as
-    many as `found`.
+    separated; the curve is then Firth's. Where nothing was missed the bound counts hits instead. Raises ValueError for sizes
+    that are not positive, not two, or not as many as `found`.
     """
     a, hit = np.asarray(sizes, np.float64), np.asarray(found, bool)
     if len(a) != len(hit) or not (a > 0).all() or len(np.unique(a)) < 2:
