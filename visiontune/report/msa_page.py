@@ -8,7 +8,7 @@ from typing import Any
 
 from visiontune.report import study_page
 from visiontune.report.study_page import Page, Table
-from visiontune.report.words import percent
+from visiontune.report.words import percent, printable
 
 AIAG = (
     "AIAG, 4th edition",
@@ -39,7 +39,7 @@ def page(found: Mapping[str, Any]) -> Page:
         [
             *(
                 (
-                    one["name"],
+                    printable(one["name"]),
                     *(_rate(one[name]) for name in ("effectiveness", "misses", "false_alarms")),
                     one["grades"]["overall"] or "-",
                 )
@@ -53,7 +53,7 @@ def page(found: Mapping[str, Any]) -> Page:
         ("", "kappa with the reference", "kappa of own trials", "parts judged alike", "kind named rightly"),
         [
             (
-                one["name"],
+                printable(one["name"]),
                 _kappa(one["against"]),
                 _kappa(one["repeats"]),
                 _rate(one["within"]),
@@ -66,7 +66,7 @@ def page(found: Mapping[str, Any]) -> Page:
         ("all people agree in all trials", _rate(found["between"])),
         ("all people are right in all trials", _rate(found["all_right"])),
         ("Fleiss' kappa over all ratings", _kappa(found["everyone"])),
-        *((f"{one} with {other}", _kappa(value)) for one, other, value in found["pairs"]),
+        *((printable(f"{one} with {other}"), _kappa(value)) for one, other, value in found["pairs"]),
     ]
     return Page(
         eyebrow="Attribute agreement study",
@@ -83,7 +83,10 @@ def page(found: Mapping[str, Any]) -> Page:
             Table("Together", ("", f"{100 * found['confidence']:.0f} % bounds"), together),
             *_flips(found),
         ],
-        notes=[f"The model judged one picture a part; review counts as held ({found['reviews']} parts)."],
+        notes=[
+            f"The model judged one picture a part; review counts as held ({found['reviews']} parts).",
+            "AIAG's table grades the rates as they were measured; their bounds say how far so few parts can be trusted.",
+        ],
     )
 
 

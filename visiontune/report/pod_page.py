@@ -18,6 +18,7 @@ from visiontune.report.words import percent
 
 ACROSS = 2  # curves side by side
 BINS = 6  # of sizes, for the measured shares
+TOLD = 3  # sizes that the headline names
 CAPTION = (
     "Line: the fitted curve. Dots: the share found among about as many defects each. Dashes at the top and bottom: every planted "
     "defect. Upright: a90 (solid) and a90/95 (dashed)."
@@ -142,6 +143,8 @@ def _headline(
 ) -> str:
     if not whole:
         return "No size can be promised in the range that was planted"
+    if len(whole) > TOLD:
+        return f"A size is found reliably (a90/95) for {len(whole)} of {len(series)} kinds and contrasts: see the table"
     said = "; ".join(f"{_name(one)}: {size(one['curve']['a90_95'], mm)}" for one in whole)
     left = (
         f". For {len(series) - len(whole)} of {len(series)} none can be promised"

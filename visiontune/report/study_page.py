@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page says; every text may hold foreign names and is escaped."""
+    """What the page says. Everything is escaped; foreign names in cells and notes must come through `words.printable`."""
 
     eyebrow: str
     model: str
