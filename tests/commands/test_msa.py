@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.line_models import level
-from tests.study.test_folder import answer
-from tests.study.test_sheet import fill
+from tests.study.appraisers import answer, fill
 from visiontune.study import key
 
 
@@ -71,6 +70,7 @@ def test_the_test_share_is_too_small_and_the_way_out_is_told(visiontune, model, 
         (["msa"], "VERB"),
         (["msa", "plan", "m", "d", "--out", "o", "--appraisers", "a,a"], "different names"),
         (["msa", "plan", "m", "d", "--out", "o", "--appraisers", "../a"], "different names"),
+        (["msa", "plan", "m", "d", "--out", "o", "--appraisers", "anna,Model"], "not model"),
         (["msa", "plan", "m", "d", "--out", "o", "--appraisers", "0"], "1 to 99"),
         (["msa", "plan", "m", "d", "--out", "o", "--trials", "-1"], "1 to 99"),
         (["msa", "plan", "m", "d", "--out", "o", "--seed", "x"], "from 0"),

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tests.study.test_agreement import JASP, TRUTH, ruling
+from tests.study.example import JASP, TRUTH, ruling
 from visiontune.report import msa_page, pod_page
 from visiontune.runtime.measurement import Rate
 from visiontune.study.agreement import Ruling, analyse

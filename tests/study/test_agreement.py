@@ -6,22 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from tests.study.example import JASP, TRUTH, ruling
 from visiontune.study.agreement import HELD, PASSED, Ruling, analyse
 from visiontune.study.agreement_table import table
 from visiontune.study.reimaged import flips
-
-# The worked example of 15 parts, 3 operators and 3 repeats that the quality control module of JASP 0.17 is tested with, and its
-# results; 1 is its "Yes", which it counts as the positive class.
-JASP = {
-    "EG": "111 000 111 100 111 111 111 000 000 111 000 111 111 000 111",
-    "BL": "111 000 111 100 111 111 000 000 000 111 000 111 111 000 111",
-    "MH": "111 111 111 111 111 111 111 001 100 111 101 111 111 000 111",
-}
-TRUTH = "1 0 1 1 1 0 1 0 0 1 0 1 1 1 1"
-
-
-def ruling(text):
-    return Ruling(np.array([[int(call) for call in part] for part in text.split()]))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +103,7 @@ def test_the_flawless_are_acceptable_and_still_bounded(flawless):
         assert one.against.value == 1 and 0.7 < one.against.low < 1
     assert found.model.within is None and found.model.repeats is None
     assert [pair[:2] for pair in found.pairs] == [("A", "B"), ("A", "model"), ("B", "model")]
-    assert "review counts as held (3 parts)" in table(found)
+    assert "its review counts as held (3 parts)" in table(found)
 
 
 def test_one_wrong_trial_spoils_a_part(flawless):

@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 
-from tests.study.test_folder import answer
-from tests.study.test_sheet import fill
+from tests.study.appraisers import answer, fill
 from visiontune.data.read import read
 from visiontune.runtime.adjust import set_bands
 from visiontune.runtime.inspector import Inspector

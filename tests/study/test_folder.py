@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.line_models import a_card, level, table_model
-from tests.study.test_sheet import fill
+from tests.study.appraisers import answer, fill
 from visiontune.data.read import read
 from visiontune.runtime.errors import BadData
 from visiontune.runtime.inspector import Inspector
@@ -83,17 +83,6 @@ def test_one_picture_a_part_and_the_models_verdict(planned, inspector, data):
         verdict = inspector(paths[part.id])
         assert (part.decision, part.kind) == (verdict.decision, verdict.kind)
         assert part.severity == pytest.approx(verdict.severity)
-
-
-def answer(study, wrong=()):
-    """What an appraiser who knows the truth writes, but for the pictures in `wrong`."""
-    found = {}
-    for part in study.parts:
-        bad = (part.label != study.good) != (part.picture in wrong)
-        found[part.picture] = (
-            ("reject", part.label if part.label != study.good else "crack") if bad else ("pass", "")
-        )
-    return found
 
 
 def test_the_flawless_and_the_model_beside_them(planned):

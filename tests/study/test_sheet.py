@@ -1,54 +1,12 @@
 """Sheets: written blank, filled in by people and spreadsheets, read back with every mistake named."""
 
-import csv
-import io
-
 import pytest
 
+from tests.study.appraisers import RIGHT, a_study, fill
 from visiontune.runtime.errors import BadData
 from visiontune.study import key, sheet
-from visiontune.study.key import Part, Study
-
-
-def a_study(**changes):
-    parts = tuple(
-        Part(f"P{i:02}.png", f"x/{i}.png", f"g{i}", label, "borderline", 0.5, "review", "crack")
-        for i, label in enumerate(["good", "crack", "scratch", "good"], 1)
-    )
-    fields = {
-        "model": "tiny",
-        "sha256": "0" * 64,
-        "made_by": "visiontune 0",
-        "seed": 0,
-        "good": "good",
-        "classes": ("good", "crack", "scratch"),
-        "appraisers": ("anna", "ben"),
-        "trials": 2,
-        "parts": parts,
-        "reimaged": (("g1", "pass"), ("g1", "review")),
-    }
-    return Study(**{**fields, **changes})
-
 
 ORDERS = [[[3, 2, 1, 0], [0, 1, 2, 3]], [[1, 0, 3, 2], [2, 3, 0, 1]]]
-RIGHT = {
-    "P01.png": ("pass", ""),
-    "P02.png": ("reject", "crack"),
-    "P03.png": ("reject", "scratch"),
-    "P04.png": ("pass", ""),
-}
-
-
-def fill(folder, study, answers=RIGHT, *, mark=",", encoding="utf-8", end="\n"):
-    """Fills every sheet in, as a person would: row by row, in the sheet's order."""
-    for name in study.appraisers:
-        for trial in range(1, study.trials + 1):
-            path = folder / sheet.path_of(name, trial)
-            rows = list(csv.reader(io.StringIO(path.read_text("utf-8"))))
-            done = [rows[0]] + [
-                [order, picture, *answers[picture][: len(rows[0]) - 2]] for order, picture, *_ in rows[1:]
-            ]
-            path.write_text(end.join(mark.join(row) for row in done) + end, encoding=encoding)
 
 
 @pytest.fixture
@@ -205,6 +163,8 @@ def test_a_key_that_is_none(tmp_path, content, complaint):
         {"parts": ()},
         {"classes": ("good",)},
         {"reimaged": (("a", "perhaps"),)},
+        {"appraisers": ("Model",)},
+        {"good": "crack", "parts": a_study().parts[1:2]},
     ],
 )
 def test_a_key_with_a_wrong_field(tmp_path, wrong):

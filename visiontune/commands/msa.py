@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from visiontune.commands.measure import SHARES, progress, share
@@ -79,14 +78,13 @@ def add(commands: Commands) -> None:
 
 def plan(given: Given) -> int:
     """Writes the study's folder."""
-    from visiontune.study.folder import Wanted, prepare
+    from visiontune.study.folder import Wanted, prepare, to_judge
 
+    wanted = Wanted(parts=given.parts, appraisers=given.appraisers, trials=given.trials, seed=given.seed)
     inspector = Inspector(given.model)
     data = share(inspector.card, given.data, given.split)
-    wanted = Wanted(parts=given.parts, appraisers=given.appraisers, trials=given.trials, seed=given.seed)
-    study = prepare(
-        inspector, data, given.out, wanted, sha256=digest(Path(given.model)), progress=progress(len(data))
-    )
+    shown = progress(len(to_judge(data, given.seed)))
+    study = prepare(inspector, data, given.out, wanted, sha256=digest(Path(given.model)), progress=shown)
     why = [part.why for part in study.parts]
     mix = ", ".join(f"{why.count(name)} {name}" for name in sorted(set(why)))
     bad = sum(part.label != study.good for part in study.parts)
@@ -128,17 +126,10 @@ def digest(path: Path) -> str:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Appraisers by number or by name. Names go into file names, so letters, digits, - and _ are all they may hold."""
+    """Appraisers by number or by name."""
     if text.isdecimal():
         return tuple(str(number) for number in range(1, count(text) + 1))
-    found = tuple(name.strip() for name in text.split(","))
-    if len({name.lower() for name in found}) < len(found) or not all(
-        re.fullmatch(r"[\w-]+", name) for name in found
-    ):
-        raise argparse.ArgumentTypeError(
-            f"expected a number, or different names of letters, digits, - and _, found {text!r}"
-        )
-    return found
+    return tuple(name.strip() for name in text.split(","))
 
 
 def count(text: str) -> int:

@@ -84,7 +84,8 @@ def page(found: Mapping[str, Any]) -> Page:
             *_flips(found),
         ],
         notes=[
-            f"The model judged one picture a part; review counts as held ({found['reviews']} parts).",
+            f"The model judged one picture of each part once, people had to be right in all {found['trials']} trials; its review "
+            f"counts as held ({found['reviews']} parts).",
             "AIAG's table grades the rates as they were measured; their bounds say how far so few parts can be trusted.",
         ],
     )

@@ -20,6 +20,7 @@ from visiontune.study import clustered, grades
 from visiontune.study.kappa import Kappa, Ratings, cohen, fleiss
 from visiontune.study.reimaged import Flips
 
+MODEL = "model"  # its name beside the people
 PASSED, HELD = 0, 1  # how verdicts are counted here
 
 
@@ -125,7 +126,7 @@ def analyse(
         all_right=_share(right.all(axis=1), confidence),
         everyone=fleiss(stacked, 2, confidence=confidence) if stacked.shape[1] > 1 else None,
         pairs=_pairs(people, model, trials, confidence),
-        model=None if model is None else _appraiser("model", model, bad, named, confidence),
+        model=None if model is None else _appraiser(MODEL, model, bad, named, confidence),
         reviews=reviews,
         flips=flips,
     )
@@ -179,7 +180,7 @@ def _pairs(
 ) -> tuple[tuple[str, str, Kappa], ...]:
     rulings = {name: ruling.held for name, ruling in people.items()}
     if model is not None:
-        rulings["model"] = np.repeat(model.held, trials, axis=1)
+        rulings[MODEL] = np.repeat(model.held, trials, axis=1)
     return tuple(
         (one, other, cohen(rulings[one], rulings[other], 2, confidence=confidence))
         for one, other in combinations(rulings, 2)

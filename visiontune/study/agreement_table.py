@@ -66,7 +66,11 @@ def _kinds(judges: list[Appraiser]) -> list[str]:
 def _model(found: Agreement) -> list[str]:
     if found.model is None:
         return []
-    lines = ["", f"The model judged one picture a part; review counts as held ({found.reviews} parts)."]
+    lines = [
+        "",
+        f"The model judged one picture of each part once, people had to be right in all {found.trials} trials; "
+        f"its review counts as held ({found.reviews} parts).",
+    ]
     if found.flips is not None:
         turned = found.flips
         lines += [

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from visiontune.data.problems import shown
 from visiontune.data.samples import Dataset, Sample
 from visiontune.runtime.errors import BadData
 from visiontune.runtime.frame import decode
 from visiontune.runtime.inspector import Inspector
 from visiontune.study import key, plan, sheet
-from visiontune.study.agreement import HELD, PASSED, Agreement, Ruling, analyse
+from visiontune.study.agreement import HELD, MODEL, PASSED, Agreement, Ruling, analyse
 from visiontune.study.key import Part, Study
 from visiontune.study.reimaged import PASS, flips
 from visiontune.version import __version__
@@ -49,12 +50,22 @@ KINDS = "   Where you reject, write which defect it is into the column `kind`: {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a study should be: `appraisers` are their names, used in file names."""
+    """What a study should be: `appraisers` are their names, used in file names. Raises BadData for what cannot be one."""
 
     parts: int = 50
     appraisers: tuple[str, ...] = ("1", "2", "3")
     trials: int = 3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        different = len({name.lower() for name in self.appraisers}) == len(self.appraisers)
+        if not self.appraisers or not different or not all(map(key.usable, self.appraisers)):
+            raise BadData(
+                f"expected appraisers with different names of letters, digits, - and _ (not {MODEL}), "
+                f"found {', '.join(map(shown, self.appraisers)) or 'none'}"
+            )
+        if self.trials < 1 or self.seed < 0:
+            raise BadData(f"expected trials >= 1 and seed >= 0, found {self.trials} and {self.seed}")
 
 
 def prepare(
@@ -87,12 +98,9 @@ def prepare(
             f"{data.root}: expected labels out of {', '.join(card.classes)}, found {', '.join(unknown)}; relabel them"
         )
     singles = plan.one_a_part(data.samples, seed=wanted.seed)
-    seen = Counter((sample.group, sample.label) for sample in data)
-    several = {sample.id for sample in data if sample.label and seen[sample.group, sample.label] > 1}
-    single, judged = {sample.id for sample in singles}, {}
-    for sample in data:
-        if sample.id not in several and sample.id not in single:
-            continue
+    several = _several(data)
+    judged = {}
+    for sample in to_judge(data, wanted.seed):
         judged[sample.id] = plan.Judged(sample, inspector(sample.path))
         if progress is not None:
             progress(1)
@@ -155,6 +163,18 @@ def whole_folder(target: Path) -> Iterator[Path]:
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def to_judge(data: Dataset, seed: int) -> list[Sample]:
+    """The pictures that `prepare` judges: one of every part, and all of the parts that are shown more than once."""
+    wanted = {sample.id for sample in plan.one_a_part(data.samples, seed=seed)} | _several(data)
+    return [sample for sample in data if sample.id in wanted]
+
+
+def _several(data: Dataset) -> set[str]:
+    """The pictures of parts that the data show, with one label, more than once."""
+    seen = Counter((sample.group, sample.label) for sample in data)
+    return {sample.id for sample in data if sample.label and seen[sample.group, sample.label] > 1}
 
 
 def _part(place: int, of: int, choice: plan.Choice) -> Part:

@@ -12,10 +12,10 @@ from typing import Any
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.errors import BadData, one_line
 from visiontune.runtime.whole import whole
+from visiontune.study.agreement import MODEL
 
 FILE = "key.json"
 FORMAT = 1
-NAME = r"[\w-]+"  # of an appraiser
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Study:
     def kinds(self) -> tuple[str, ...]:
         """The defect classes; appraisers are asked which one where there are several."""
         return tuple(name for name in self.classes if name != self.good)
+
+
+def usable(name: str) -> bool:
+    """Whether an appraiser may be called so: names go into paths, and must not be taken for the model's."""
+    return re.fullmatch(r"[\w-]+", name) is not None and name.lower() != MODEL
 
 
 def write(folder: Path, study: Study) -> None:
@@ -114,8 +119,9 @@ def _study(found: Mapping[str, Any]) -> Study:
     said = [part.decision for part in parts] + [decision for _, decision in study.reimaged]
     if not parts or not study.appraisers or study.trials < 1 or not set(said) <= set(DECISIONS):
         raise ValueError("parts, appraisers, trials or decisions")
-    if not all(re.fullmatch(NAME, name) for name in study.appraisers):  # they go into paths
+    if not all(map(usable, study.appraisers)):
         raise ValueError("appraisers")
-    if not {part.label for part in parts} <= set(study.classes):
-        raise ValueError("label")
+    labels = {part.label for part in parts}
+    if not labels <= set(study.classes) or study.good not in labels or len(labels) < 2:
+        raise ValueError("labels")
     return study

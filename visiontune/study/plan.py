@@ -49,7 +49,7 @@ def choose(judged: Sequence[Judged], bands: Bands, good: str, *, parts: int, see
     A third is borderline: half of it good, half defective, those whose severity is nearest to a threshold on the scale of
     log odds. A third is clearly good and a third clearly defective, the kinds in turn: drawn from the half of each that lies
     farthest from the thresholds, on whichever side, so that nothing is chosen because the model got it right. Where one
-    stock is too small the others fill in.
+    stock is too small the others fill in, and of each the parts nearer to a threshold come last.
 
     Raises BadData for fewer pictures than `parts`, fewer than ten, or only good or only defective ones.
     """
