@@ -111,3 +111,21 @@ except visiontune.MissingExtra as error:
     print(error)
 """
     assert 'pip install "visiontune[train]"' in behind_the_wall(code)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pod", "model.onnx", "good", "--out", "pod"],
+        ["msa", "plan", "model.onnx", "data", "--out", "study"],
+        ["msa", "analyse", "study"],
+    ],
+)
+def test_a_study_says_what_to_install(arguments):
+    code = f"""
+from visiontune.cli import main
+sys.stderr = sys.stdout
+assert main({arguments!r}) == 2
+"""
+    out = behind_the_wall(code)
+    assert 'pip install "visiontune[train]"' in out and out.count("\\n") == 1

@@ -4,7 +4,7 @@ import numpy as np
 
 from visiontune.study.agreement import Ruling
 
-# The worked example of 15 parts, 3 operators and 3 repeats that the quality control module of JASP 0.17 is tested with, and its
+# The worked example of 15 parts, 3 operators and 3 repeats that the quality control module of JASP is tested with, and its
 # results; 1 is its "Yes", which it counts as the positive class.
 JASP = {
     "EG": "111 000 111 100 111 111 111 000 000 111 000 111 111 000 111",

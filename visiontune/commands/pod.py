@@ -80,7 +80,7 @@ def add(commands: Commands) -> None:
         "--where",
         type=Path,
         metavar="MASK",
-        help="picture, white where defects may lie (default: the model's region)",
+        help="picture, white where defects may lie, or a folder with one for each picture (default: the model's region)",
     )
     added.add_argument(
         "--pixel-mm", type=millimetres, metavar="X", help="millimetres of a pixel: sizes are told in both"

@@ -22,6 +22,7 @@ from visiontune.study.logistic import Line
 
 RELIABLY = 0.90
 FEW = 60  # plantings below which MIL-HDBK-1823A does not want a hit/miss curve
+FEWEST = 10  # parts that must differ before drawing them anew says anything
 SAMPLES = 500
 SEED = 20250101
 DOUBT = 0.05  # a finding against the curve that chance would give less often is told
@@ -35,7 +36,8 @@ class Curve:
     low, high       smallest and largest planted
     b0, b1          logit POD(a) = b0 + b1 ln a; `method` how they were found; None where there is no curve
     a50, a90        sizes found in five and in nine of ten cases; None outside low..high, where nothing was seen
-    a90_95          with the confidence, a90 is at most this; never below `low`; None where it lies beyond `high` or cannot be had
+    a90_95          with the confidence, a90 is at most this; never below `low`; None where it lies beyond `high`, where the
+                    curve does not fit large misses, or where parts that come again are fewer than ten
     largest_missed  the largest that was not found, None if none
     notes           what a reader must know
     """
@@ -98,7 +100,9 @@ def curve(
     rising = line is not None and line.b1 > 0
     low, high = float(a.min()), float(a.max())
     a90 = _size(line.quantile(RELIABLY), low, high) if line is not None else None
-    a90_95 = math.exp(max(bound, math.log(low))) if bound <= math.log(high) + 1e-12 else None
+    against = _against(a, hit, a90)
+    held = bound <= math.log(high) + 1e-12 and not against
+    a90_95 = math.exp(max(bound, math.log(low))) if held else None
     missed = a[~hit]
     return Curve(
         planted=len(a),
@@ -114,7 +118,7 @@ def curve(
         a90_95=a90_95,
         largest_missed=float(missed.max()) if missed.size else None,
         confidence=confidence,
-        notes=_notes(a, hit, line, a90, a90_95, many),
+        notes=(*_notes(a, hit, line, a90, bound, many), *against),
     )
 
 
@@ -136,14 +140,17 @@ def _all_found(x: NDArray[np.float64], parts: list[str], confidence: float) -> f
 def _over_parts(x: NDArray[np.float64], hit: NDArray[np.bool_], parts: list[str], confidence: float) -> float:
     """The upper bound of ln a90 when whole parts are drawn anew; infinity where the samples do not settle it."""
     names = sorted(set(parts))
-    if len(names) < 2:
+    if len(names) < FEWEST:
         return math.inf
     members = [np.array([place for place, part in enumerate(parts) if part == name]) for name in names]
     stream = np.random.default_rng(SEED)
-    values = []
+    values: list[float] = []
     for _ in range(SAMPLES):
         drawn = np.concatenate([members[int(at)] for at in stream.integers(len(names), size=len(names))])
-        values.append(logistic.fit(x[drawn], hit[drawn], firth=True).quantile(RELIABLY))
+        usable = np.ptp(x[drawn]) > 0 and hit[drawn].any()
+        values.append(
+            logistic.fit(x[drawn], hit[drawn], firth=True).quantile(RELIABLY) if usable else math.inf
+        )
     return float(np.quantile(values, confidence, method="higher"))
 
 
@@ -163,14 +170,19 @@ def _notes(
     hit: NDArray[np.bool_],
     line: Line | None,
     a90: float | None,
-    a90_95: float | None,
+    bound: float,
     many: int,
 ) -> tuple[str, ...]:
     low, high = f"{a.min():.3g}", f"{a.max():.3g}"
     notes = []
     if len(a) < FEW:
         notes.append(f"only {len(a)} defects were planted; MIL-HDBK-1823A asks for {FEW} at least")
-    if many < len(a):
+    too_few = many < min(len(a), FEWEST)
+    if too_few:
+        notes.append(
+            f"{len(a)} defects lie on {many} parts: too few parts for a bound, {FEWEST} at least are needed"
+        )
+    elif many < len(a):
         notes.append(f"{len(a)} defects lie on {many} parts; the bound counts parts")
     if line is None:
         if hit.any():
@@ -189,20 +201,20 @@ def _notes(
             if beyond
             else f"a90 lies below the smallest planted, {low}; plant smaller ones"
         )
-    elif a90_95 is None:
+    elif bound > math.log(a.max()) + 1e-12 and not too_few:
         notes.append(f"a90/95 lies beyond the largest planted, {high}; plant more, or larger ones")
-    if a90 is not None:
-        notes += _against(a, hit, a90)
     return tuple(notes)
 
 
-def _against(a: NDArray[np.float64], hit: NDArray[np.bool_], a90: float) -> list[str]:
+def _against(a: NDArray[np.float64], hit: NDArray[np.bool_], a90: float | None) -> list[str]:
     """Misses among large defects that a rising curve cannot explain: some are missed whatever their size."""
+    if a90 is None:
+        return []
     large = hit[a >= a90]
     if large.size and binom.cdf(large.sum(), large.size, RELIABLY) < DOUBT:
         missed = int((~large).sum())
         return [
             f"{missed} of {large.size} defects of a90 and larger were missed, too many for this curve: some are missed "
-            "whatever their size, so a90 must not be trusted"
+            "whatever their size, so a90 must not be trusted and no bound is given"
         ]
     return []

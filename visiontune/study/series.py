@@ -13,6 +13,7 @@ from visiontune.runtime.measurement import Rate
 from visiontune.study.pod import Curve
 
 PASS = DECISIONS[0]
+ANYWHERE = "defects may lie anywhere in the model's region, on background and holes too; --where keeps them on the part"
 MANY_CALLS = 0.2  # share of good pictures not passed, beyond which the rest are no fair sample
 STATEMENT = (
     "Planted defects, of these shapes and contrasts; not your real ones. What is found here at a size says nothing of "
@@ -64,6 +65,7 @@ class Survey:
     pictures     good pictures judged as they are; `parts` they show
     false_calls  of those, the ones not passed. Nothing is planted on them: what is rejected anyway would count as found
     pixel_mm     millimetres of a pixel, None where not told
+    masked       whether defects were kept to a mask
     """
 
     model: str
@@ -72,14 +74,17 @@ class Survey:
     false_calls: Rate
     series: tuple[Series, ...]
     pixel_mm: float | None
+    masked: bool = False
     statement: str = STATEMENT
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the good pictures."""
+        """What a reader must know of the pictures and places."""
+        anywhere = () if self.masked else (ANYWHERE,)
         if self.false_calls.rate is None or self.false_calls.rate <= MANY_CALLS:
-            return ()
+            return anywhere
         return (
+            *anywhere,
             f"{self.false_calls.hits} of {self.false_calls.of} good pictures are not passed as they are: the curves hold for the "
             "few that are, and what the model rejects so readily it finds easily",
         )

@@ -32,7 +32,8 @@ AROUND = 24  # pixels shown round a defect
 class Asked:
     """What to plant: every kind at every contrast (grey levels, not 0), `plantings` each, sizes (pixels) from low to high.
 
-    where  a picture, white where defects may lie; else the model's region of interest
+    where  a picture, white where defects may lie, or a folder of such pictures, PNG, each called like the picture it is for;
+           None is all of the model's region of interest, background included
     """
 
     kinds: tuple[str, ...] = ("spot", "scratch")
@@ -108,6 +109,7 @@ def survey(
         ),
         series=tuple(series),
         pixel_mm=asked.pixel_mm,
+        masked=asked.where is not None,
     )
 
 
@@ -121,8 +123,7 @@ class _Planter:
         self.parts: dict[str, list[Good]] = {}
         for picture in passed:
             self.parts.setdefault(picture.group, []).append(picture)
-        self.mask = None if asked.where is None else decode(asked.where)[..., 0] > 127
-        self.areas: dict[tuple[int, int], Area] = {}
+        self.areas: dict[tuple[Path | None, tuple[int, int]], Area] = {}
 
     def series(
         self, number: int, kind: str, contrast: float, low: float, high: float, tell: Callable[[int], None]
@@ -175,16 +176,25 @@ class _Planter:
         )
 
     def _area(self, frame: Frame, picture: Good) -> Area:
-        shape = frame.shape[0], frame.shape[1]
-        if self.mask is not None and self.mask.shape != shape:
-            raise BadData(
-                f"{self.asked.where}: expected a mask of {picture.path}'s size {shape}, found {self.mask.shape}; redraw it"
-            )
-        if shape not in self.areas:
-            self.areas[shape] = Area.of(
-                _region(self.inspector, shape) & (True if self.mask is None else self.mask)
-            )
-        return self.areas[shape]
+        shape, where = (frame.shape[0], frame.shape[1]), self.asked.where
+        if where is not None and where.is_dir():
+            where = where / f"{picture.path.stem}.png"
+        if (where, shape) not in self.areas:
+            mask = _region(self.inspector, shape)
+            if where is not None:
+                mask &= _white(where, picture.path, shape)
+            if self.asked.where != where:  # a mask for every picture: keep but the last
+                self.areas.clear()
+            self.areas[where, shape] = Area.of(mask)
+        return self.areas[where, shape]
+
+
+def _white(path: Path, picture: Path, shape: tuple[int, int]) -> Mask:
+    """Where a mask is white. Raises BadData where it is not of the picture's size."""
+    mask: Mask = decode(path)[..., 0] > 127
+    if mask.shape != shape:
+        raise BadData(f"{path}: expected a mask of {picture}'s size {shape}, found {mask.shape}; redraw it")
+    return mask
 
 
 def _region(inspector: Inspector, shape: tuple[int, int]) -> Mask:
