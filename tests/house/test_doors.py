@@ -128,4 +128,4 @@ sys.stderr = sys.stdout
 assert main({arguments!r}) == 2
 """
     out = behind_the_wall(code)
-    assert 'pip install "visiontune[train]"' in out and out.count("\\n") == 1
+    assert 'pip install "visiontune[train]"' in out and out.count("\n") == 1
