@@ -1,6 +1,7 @@
 """Kappa against published examples, statsmodels and scikit-learn, and the plain definition."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -86,6 +87,16 @@ def test_perfect_agreement_is_not_certain():
     assert fleiss(np.repeat(calls, 3, axis=1), 2).low == pytest.approx(found.low)
 
 
+def test_the_flawless_are_not_less_sure_than_those_who_erred_once():
+    truth = np.repeat(np.arange(50)[:, np.newaxis] % 2, 3, axis=1)
+    lows = []
+    for errors in range(12):
+        said = truth.copy()
+        said.ravel()[: 6 * errors : 6] ^= 1
+        lows.append((cohen(said, truth, 2).low, fleiss(said, 2).low))
+    assert all(one[i] >= other[i] for one, other in pairwise(lows) for i in range(2))
+
+
 def test_the_interval_covers():
     """50 parts, three trials that share the part's difficulty: the interval holds the true kappa nearly as often as it says."""
 
@@ -99,11 +110,11 @@ def test_the_interval_covers():
     inside = sum(
         found.low <= true <= found.high for found in (cohen(*study(stream, 50), 2) for _ in range(200))
     )
-    assert 0.88 <= inside / 200 <= 0.99
+    assert inside / 200 >= 0.93
 
 
 def test_the_textbook_error_would_be_too_small():
-    """Why parts are drawn and not trials: with three trials alike, statsmodels' interval is narrower by about root three."""
+    """Why parts are drawn and not trials: with three trials alike, statsmodels' interval is too narrow by about root three."""
     stream = np.random.default_rng(2)
     truth = stream.integers(0, 2, (60, 1))
     said = truth ^ (stream.random((60, 1)) < 0.15)
@@ -114,7 +125,7 @@ def test_the_textbook_error_would_be_too_small():
         warnings.simplefilter("ignore")
         theirs = cohens_kappa(table)
     assert ours.value == pytest.approx(theirs.kappa)
-    assert (ours.high - ours.low) / (theirs.kappa_upp - theirs.kappa_low) == pytest.approx(3**0.5, rel=0.1)
+    assert (ours.high - ours.low) / (theirs.kappa_upp - theirs.kappa_low) > 1.6
 
 
 @pytest.mark.parametrize("wrong", [np.array([[2]]), np.array([[-1]]), np.zeros((0, 1), np.int64)])

@@ -1,7 +1,4 @@
-"""Bounds on a rate over several trials of each part: trials of one part are alike, so they count for less than as many parts.
-
-Clopper and Pearson's interval at the effective number of trials: Korn and Graubard (1998), Survey Methodology 24, 193-201.
-"""
+"""Bounds on a rate over several trials of each part: trials of one part are alike, so they count as one part and no more."""
 
 from __future__ import annotations
 
@@ -13,34 +10,26 @@ from visiontune.runtime.measurement import Rate
 
 
 def rate(hits: NDArray[np.int64], trials: int, confidence: float = 0.95) -> Rate:
-    """The rate of hits (parts,), each of `trials` trials, with bounds for independent parts.
+    """The rate of hits (parts,), each of `trials` trials, with bounds for independent parts, however alike their trials are.
 
-    The design effect (variance between parts over that of independent trials) is held within 1..trials; where nothing or
-    everything is a hit it cannot be seen and is taken as `trials`: no hit in 30 parts x 3 trials bounds like 0 in 30. With
-    one trial a part this is Clopper and Pearson's interval. No parts: rate None, bounds 0..1.
+    Clopper and Pearson's interval with the parts for trials and the sum of their shares for hits: shares between 0 and 1 vary
+    no more between parts than hits and misses of whole parts would. Where the trials of a part are in truth independent it is
+    wider than need be; how alike they are cannot be seen from the few parts that are missed. With one trial a part it is exact.
+    No parts: rate None, bounds 0..1.
     """
     parts = len(hits)
-    k, n = int(hits.sum()), parts * trials
-    if n == 0:
+    if parts == 0:
         return Rate(0, 0, None, 0.0, 1.0, 1.0)
-    share = k / n
-    effective = n / design_effect(hits, trials)
-    low, high = _bounds(share * effective, effective, (1 - confidence) / 2)
-    return Rate(k, n, share, low, high, _bounds(share * effective, effective, 1 - confidence)[1])
+    k = float(hits.sum()) / trials
+    low, high = lower(k, parts, (1 - confidence) / 2), upper(k, parts, (1 - confidence) / 2)
+    return Rate(int(hits.sum()), parts * trials, k / parts, low, high, upper(k, parts, 1 - confidence))
 
 
-def design_effect(hits: NDArray[np.int64], trials: int) -> float:
-    """How many times the variance of independent trials the rate's variance is, 1..trials; `trials` where it cannot be seen."""
-    parts = len(hits)
-    share = hits.sum() / (parts * trials)
-    if parts < 2 or share in (0, 1):
-        return float(trials)
-    between = ((hits / trials - share) ** 2).sum() / (parts * (parts - 1))
-    alone = share * (1 - share) / (parts * trials)
-    return float(np.clip(between / alone, 1, trials))
+def lower(k: float, n: int, doubt: float) -> float:
+    """Clopper and Pearson's lower bound for k of n, k not necessarily whole, that fails with the chance `doubt`."""
+    return 0.0 if k <= 0 else float(beta.ppf(doubt, k, n - k + 1))
 
 
-def _bounds(k: float, n: float, side: float) -> tuple[float, float]:
-    low = 0.0 if k <= 0 else float(beta.ppf(side, k, n - k + 1))
-    high = 1.0 if k >= n else float(beta.ppf(1 - side, k + 1, n - k))
-    return low, high
+def upper(k: float, n: int, doubt: float) -> float:
+    """The upper bound, likewise."""
+    return 1.0 if k >= n else float(beta.ppf(1 - doubt, k + 1, n - k))

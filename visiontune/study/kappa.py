@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.runtime import binomial
 from visiontune.runtime.bootstrap import percentile_interval, replicates
+from visiontune.study import clustered
 
 Sums: TypeAlias = NDArray[np.float64]
 Ratings: TypeAlias = NDArray[np.int64]
@@ -25,8 +25,8 @@ SAMPLES = 2000
 class Kappa:
     """Agreement beyond chance, 1 is perfect, 0 is chance; None where everything was called the same, which says nothing.
 
-    low, high  percentile bootstrap over parts. Where agreement is perfect every such sample is perfect too, and `low` is
-               what the exact bound on parts with a disagreement leaves of it
+    low, high  percentile bootstrap over parts. Where nearly all agree such samples hardly differ, so `low` is no more than
+               the exact bound on agreement leaves, parts counted (see `clustered`)
     """
 
     value: float | None
@@ -55,8 +55,7 @@ def cohen(first: Ratings, second: Ratings, categories: int, *, confidence: float
         agreed = np.trace(tables, axis1=1, axis2=2) / total
         return agreed, (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / total**2
 
-    alike = (first == second).all(axis=1)
-    return _estimated(cells, parts, alike, confidence)
+    return _estimated(cells, parts, confidence)
 
 
 def fleiss(ratings: Ratings, categories: int, *, confidence: float = 0.95) -> Kappa:
@@ -76,13 +75,10 @@ def fleiss(ratings: Ratings, categories: int, *, confidence: float = 0.95) -> Ka
         share = sums[:, :categories] / (sums[:, -1:] * many)
         return sums[:, -2] / sums[:, -1], (share**2).sum(axis=1)
 
-    alike = (ratings == ratings[:, :1]).all(axis=1)
-    return _estimated(table, parts, alike, confidence)
+    return _estimated(table, parts, confidence)
 
 
-def _estimated(
-    table: Sums, parts: Callable[[Sums], tuple[Sums, Sums]], alike: NDArray[np.bool_], confidence: float
-) -> Kappa:
+def _estimated(table: Sums, parts: Callable[[Sums], tuple[Sums, Sums]], confidence: float) -> Kappa:
     """Kappa of the column sums of `table`, a row a part; `parts` gives the shares of agreement, seen and by chance."""
 
     def kappa(sums: Sums) -> Sums:
@@ -95,13 +91,12 @@ def _estimated(
     value = float(kappa(whole)[0])
     if np.isnan(value):
         return Kappa(None, None, None)
-    if alike.all():
-        chance = float(parts(whole)[1][0])
-        least = binomial.interval(len(alike), len(alike), confidence)[0]
-        return Kappa(value, (least - chance) / (1 - chance), 1.0)
+    agreed, chance = (float(share[0]) for share in parts(whole))
+    least = clustered.lower(agreed * len(table), len(table), (1 - confidence) / 2)
+    surely = (least - chance) / (1 - chance)
     found = percentile_interval(replicates(table, count=SAMPLES), kappa, confidence=confidence)
-    low, high = found if found is not None else (None, None)
-    return Kappa(value, low, high)
+    low, high = found if found is not None else (surely, value)
+    return Kappa(value, min(low, surely), high)
 
 
 def _check(ratings: Ratings, categories: int) -> None:
