@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import fleiss_kappa
 
 from tests.study.example import JASP, TRUTH, ruling
 from visiontune.study.agreement import HELD, PASSED, Ruling, analyse
@@ -131,6 +132,20 @@ def test_kinds_count_where_a_defect_was_rightly_held_and_named(flawless):
     named[4] = ["crack", ""]  # named rightly whenever it was named
     (one,) = analyse(truth, {"A": Ruling(held, named)}, kinds=kinds).appraisers
     assert (one.kinds.hits, one.kinds.of) == (18, 19)
+
+
+def test_people_who_hold_alike_may_name_otherwise(flawless):
+    truth, held = flawless
+    one = np.array([["crack" if bad else ""] * 2 for bad in truth], dtype="<U9")
+    other = one.copy()
+    other[:20][one[:20] != ""] = "scratch"
+    found = analyse(truth, {"A": Ruling(held, one), "B": Ruling(held, other)}, kinds=["crack"] * 40)
+    assert found.everyone.value == 1 > found.naming.value
+    names = np.concatenate([one, other], axis=1)
+    counts = np.array([[(row == name).sum() for name in ("", "crack", "scratch")] for row in names])
+    assert found.naming.value == pytest.approx(fleiss_kappa(counts))
+    assert analyse(truth, {"A": Ruling(held, one), "B": Ruling(held)}).naming is None
+    assert "with the kinds that were named" in table(found)
 
 
 def test_as_json_and_as_text(example):

@@ -66,6 +66,7 @@ def page(found: Mapping[str, Any]) -> Page:
         ("all people agree in all trials", _rate(found["between"])),
         ("all people are right in all trials", _rate(found["all_right"])),
         ("Fleiss' kappa over all ratings", _kappa(found["everyone"])),
+        ("Fleiss' kappa with the kinds that were named", _kappa(found["naming"])),
         *((printable(f"{one} with {other}"), _kappa(value)) for one, other, value in found["pairs"]),
     ]
     return Page(

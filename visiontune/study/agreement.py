@@ -57,6 +57,7 @@ class Agreement:
     between    parts on which all people agree in all trials; None with one person
     all_right  parts that all people judged rightly in all trials
     everyone   Fleiss' kappa over all trials of all people; None with one rating
+    naming     the same over what was named too: pass, each kind, and held without a name; None where no kinds are asked for
     pairs      (first, second, Cohen's kappa), the model among them
     model      the model as one more appraiser with one trial; review counts as held, `reviews` says how often
     flips      the model's verdicts over pictures of one part; None where no part has two
@@ -71,6 +72,7 @@ class Agreement:
     between: Rate | None
     all_right: Rate
     everyone: Kappa | None
+    naming: Kappa | None
     pairs: tuple[tuple[str, str, Kappa], ...]
     model: Appraiser | None = None
     reviews: int = 0
@@ -103,14 +105,13 @@ def analyse(
 
     truth   whether each part is defective, by the reference
     people  by name; all with the same parts and trials
-    model   its ruling, one trial; it is compared on the first picture of each part
+    model   its ruling, one trial, on one picture of each part
     kinds   the reference's kind of each part, to see whether the right defect was named; None where there is but one
 
     Raises ValueError where shapes do not fit, where nobody is there, or where the parts are all good or all defective.
     """
     bad = np.asarray(truth, bool)
     _check(bad, people, model)
-    confidence = float(confidence)
     named = None if kinds is None else np.asarray(kinds, np.str_)
     stacked = np.concatenate([ruling.held for ruling in people.values()], axis=1)
     right = stacked == bad[:, np.newaxis]
@@ -125,6 +126,7 @@ def analyse(
         between=_share((stacked == stacked[:, :1]).all(axis=1), confidence) if len(people) > 1 else None,
         all_right=_share(right.all(axis=1), confidence),
         everyone=fleiss(stacked, 2, confidence=confidence) if stacked.shape[1] > 1 else None,
+        naming=_naming(people, stacked, confidence),
         pairs=_pairs(people, model, trials, confidence),
         model=None if model is None else _appraiser(MODEL, model, bad, named, confidence),
         reviews=reviews,
@@ -173,6 +175,16 @@ def _kinds(
         return None
     right = np.asarray(np.where(named, np.equal(said, kinds[:, np.newaxis]), True).all(axis=1), np.bool_)
     return _share(right[named.any(axis=1)], confidence)
+
+
+def _naming(people: Mapping[str, Ruling], stacked: Ratings, confidence: float) -> Kappa | None:
+    """Fleiss' kappa where pass, every kind and held without a name are categories of their own."""
+    named = [ruling.kinds for ruling in people.values() if ruling.kinds is not None]
+    if len(named) < len(people) or stacked.shape[1] < 2:
+        return None
+    said = np.where(stacked == HELD, np.char.add("held ", np.concatenate(named, axis=1)), "pass")
+    categories, codes = np.unique(said, return_inverse=True)
+    return fleiss(codes.reshape(said.shape).astype(np.int64), len(categories), confidence=confidence)
 
 
 def _pairs(

@@ -51,6 +51,8 @@ def _together(found: Agreement) -> list[str]:
     lines.append(f"all people are right in all       {percent(found.all_right)}")
     if found.everyone is not None:
         lines.append(f"Fleiss' kappa over all ratings    {number(found.everyone)}")
+    if found.naming is not None:
+        lines.append(f"  with the kinds that were named  {number(found.naming)}")
     return [*lines, *(f"kappa {one} with {other}: {number(value)}" for one, other, value in found.pairs)]
 
 
