@@ -7,7 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from visiontune.commands import audit, card, compare, copy, demo, doctor, inspect, measure, msa, pod, verify, watch
+from visiontune.commands import (
+    audit,
+    card,
+    compare,
+    copy,
+    demo,
+    doctor,
+    inspect,
+    measure,
+    msa,
+    pod,
+    verify,
+    watch,
+)
 from visiontune.commands.parser import FAILED, WRONG_USE, Parser, Run
 from visiontune.runtime.errors import VisiontuneError
 from visiontune.version import __version__

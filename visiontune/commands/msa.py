@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from visiontune.commands.measure import SHARES, progress, share
+from visiontune.commands.labelled import SHARES, progress, share
 from visiontune.commands.parser import OK, Commands, Given, Parser, add_model, command
 from visiontune.runtime.errors import BadModel
 from visiontune.runtime.inspector import Inspector
@@ -82,7 +82,7 @@ def plan(given: Given) -> int:
 
     wanted = Wanted(parts=given.parts, appraisers=given.appraisers, trials=given.trials, seed=given.seed)
     inspector = Inspector(given.model)
-    data = share(inspector.card, given.data, given.split)
+    data = share(inspector.card, given.data, given.split).parts
     shown = progress(len(to_judge(data, given.seed)))
     study = prepare(inspector, data, given.out, wanted, sha256=digest(Path(given.model)), progress=shown)
     why = [part.why for part in study.parts]

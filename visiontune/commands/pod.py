@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visiontune.commands.inspect import pictures
-from visiontune.commands.measure import SHARES, progress, share
+from visiontune.commands.labelled import SHARES, progress, share
 from visiontune.commands.parser import OK, Commands, Given, add_model, command
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import BadData
@@ -136,7 +136,9 @@ def goods(root: Path, card: ModelCard, group: str | None, split: str) -> Sequenc
         named = part_pattern(group) if group else None
         return [Good(path, part(path.relative_to(root).as_posix(), named)) for path in pictures([root])]
     found = [
-        Good(one.path, one.group) for one in share(card, root, split) if one.label == card.good is not None
+        Good(one.path, one.group)
+        for one in share(card, root, split).parts
+        if one.label == card.good is not None
     ]
     if not found:
         raise BadData(f"{root}: expected pictures of good parts, found none labelled so; name their folder")

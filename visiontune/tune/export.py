@@ -197,7 +197,9 @@ class Seen:
         return tuple(float(f"{value:.7g}") for value in self.severity)
 
 
-def judge(inspector: Inspector, share: Dataset, *, progress: Callable[[int], None] | None = None) -> Seen:
+def judge(
+    inspector: Callable[[Path], Verdict], share: Dataset, *, progress: Callable[[int], None] | None = None
+) -> Seen:
     """Judges every picture of a share from its own file."""
     rows, decisions, prints = [], [], []
     for sample in share:

@@ -18,6 +18,7 @@ from visiontune.runtime.errors import BadModel, ExportRefused, PrecisionRefused
 from visiontune.runtime.golden import TOLERANCE, golden_frames
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.model import open_session
+from visiontune.runtime.reference import Reference
 from visiontune.runtime.seal import check
 from visiontune.runtime.whole import whole
 from visiontune.tune.calibrate import Judged
@@ -38,6 +39,7 @@ from visiontune.tune.precisions import Precision, refusal, table, timings
 from visiontune.tune.progress import counted
 from visiontune.tune.quantize import statistics
 from visiontune.tune.rebands import PASS, REJECT, rebands, worse
+from visiontune.tune.reference import Witness, reference
 from visiontune.tune.run import Run
 from visiontune.tune.sensitive import search
 
@@ -110,11 +112,14 @@ def compared(run: Run, name: str, wanted: tuple[str, ...]) -> tuple[tuple[Precis
         drafts.append(made(run, narrow_body, precision, name, run.bands, tolerance=tolerance))
     with counted(run.console, "judging val in each precision", len(val) * (1 + len(drafts))) as step:
         proof = prove(opened(exact), val, judged, run.bands, progress=step)
-        seen = [judge(opened(draft), val, progress=step) for draft in drafts]
+        witnesses = [Witness(opened(draft)) for draft in drafts]
+        seen = [judge(witness, val, progress=step) for witness in witnesses]
     graphs = {one.card.precision: one.graph for one in (exact, *drafts)}
     spent = timings(graphs, golden_frames(GOLDEN_SEED, 1, run.recipe.size)[0])
     rows, files = [measured(exact, spent[FLOAT32], frames=len(val))], []
-    for draft, found in zip(drafts, seen, strict=True):
+    for draft, found, witness in zip(drafts, seen, witnesses, strict=True):
+        looks = reference(witness.severities, witness.looks, judged, sorts=run.data.good is None)
+        draft = replace(draft, card=replace(draft.card, reference=looks))
         file, row = settled(run, draft, found, judged, proof, spent[draft.card.precision])
         files.append(file)
         rows.append(row)
@@ -170,11 +175,12 @@ def made(
     *,
     tolerance: float = TOLERANCE,
     proof: Proof | None = None,
+    reference: Reference | None = None,
 ) -> File:
     """The whole file around a bare network."""
     model = line_model(body, run.net, bands, roi=run.recipe.roi)
     graph = model.SerializeToString()
-    card = replace(run.card(name), bands=bands, precision=precision, proof=proof)
+    card = replace(run.card(name), bands=bands, precision=precision, proof=proof, reference=reference)
     golden, *probes = (replace(one, tolerance=tolerance) for one in painted_answers(graph, card))
     card = replace(card, golden=golden, probes=tuple(probes))
     return File(body=body, graph=graph, card=card, data=sealed(model, card_metadata(card)))
@@ -239,6 +245,7 @@ def settled(
         bands,
         tolerance=proof.tolerance,
         proof=proof,
+        reference=draft.card.reference,
     )
     opened(file)
     row = replace(
