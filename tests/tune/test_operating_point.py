@@ -15,9 +15,10 @@ from visiontune.runtime.card import ModelCard
 from visiontune.runtime.costs import Costs, mean_costs
 from visiontune.runtime.describe import describe
 from visiontune.runtime.errors import CalibrationRefused
-from visiontune.tune.calibrate import Judged, sentence
+from visiontune.tune.calibrate import Judged
 from visiontune.tune.cheapest import Paid
-from visiontune.tune.operating_point import any_threshold, chow_probabilities, cost_bands, cost_sentence
+from visiontune.tune.operating_point import chow_probabilities, cost_bands, cost_sentence
+from visiontune.tune.promise import any_threshold, sentence
 
 COSTS = Costs(escape=100, overkill=5, review=1)
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from visiontune import Bands
 from visiontune.runtime.errors import CalibrationRefused
-from visiontune.tune.calibrate import Judged, Target, certifiable, inspection_bands, sorting_bands
+from visiontune.tune.calibrate import Judged, Target, inspection_bands
+from visiontune.tune.promise import certifiable
 from visiontune.tune.rebands import PASS, REJECT, rebands, target, worse
+from visiontune.tune.sorting import sorting_bands
 
 TARGET = Target(escapes=0.2, overkill=0.3, confidence=0.8)
 REVIEW = 1

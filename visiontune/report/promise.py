@@ -14,7 +14,7 @@ ESCAPES, OVERKILL, WRONG = "escapes", "overkill", "wrong kind among passed"
 PHRASES = {
     ESCAPES: ("of defective parts pass", "defective part", "passed"),
     OVERKILL: ("of good parts are rejected", "good part", "rejected"),
-    WRONG: ("of passed pictures carry the wrong kind", "passed picture", "named wrongly"),
+    WRONG: ("of passed parts carry the wrong kind", "passed part", "named wrongly"),
 }
 
 

@@ -27,8 +27,10 @@ from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.heads import Classify
+from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
+from visiontune.tune.kind_costs import KindCosts
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.run import Run
 from visiontune.tune.stages import stages
@@ -36,4 +38,17 @@ from visiontune.tune.unfreeze import Unfreeze
 
 del lightning, timm, torch, os, MissingExtra
 
-__all__ = ["Classify", "Recipe", "Run", "Unfreeze", "finetune", "main", "policies", "read", "split", "stages"]
+__all__ = [
+    "Classify",
+    "Costs",
+    "KindCosts",
+    "Recipe",
+    "Run",
+    "Unfreeze",
+    "finetune",
+    "main",
+    "policies",
+    "read",
+    "split",
+    "stages",
+]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from visiontune.runtime.bands import NEVER
 from visiontune.runtime.costs import Costs
 from visiontune.runtime.part_decisions import group_indices
-from visiontune.tune.calibrate import Judged, clearance
+from visiontune.tune.calibrate import Judged
+from visiontune.tune.clearance import clearance
 from visiontune.tune.platt import log_odds
 
 Floats = NDArray[np.float64]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from visiontune.runtime import binomial
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.bootstrap import SEED, percentile_interval, replicates
 from visiontune.runtime.costs import Costs, check_prevalence, mean_costs
@@ -16,6 +14,7 @@ from visiontune.runtime.part_decisions import PartDecisions
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.cheapest import Floats, Parts, candidates, cheapest, parts_of
 from visiontune.tune.platt import fit_sigmoid
+from visiontune.tune.promise import any_threshold, rounded_up
 
 METHOD = "expected cost, unit: part"
 OPTIMISM_DRAWS = 200
@@ -92,17 +91,6 @@ def chow_probabilities(costs: Costs, prevalence: float, held: float) -> tuple[fl
     return _shifted(review, factor), _shifted(reject, factor)
 
 
-def any_threshold(n: int, misses: int, confidence: float) -> float:
-    """What `misses` in `n` parts certify of a threshold that was chosen on these parts, in whatever way.
-
-    A threshold with k of n parts on its wrong side lies no further than the (k+1)-th of them, and the rate beyond that one has
-    for its bound that of Clopper and Pearson for k misses (Wilks 1941). With doubt d / ((k + 1)(k + 2)) for each k, which
-    sums to d, all of these hold at once.
-    """
-    doubt = (1 - confidence) / ((misses + 1) * (misses + 2))
-    return binomial.upper(misses, n, 1 - doubt)
-
-
 def cost_sentence(evidence: dict[str, Any]) -> str:
     """What the bands cost, in words."""
     said = f"cost: {evidence['cost_per_million']:,.0f} per million parts"
@@ -140,15 +128,10 @@ def _bound(n: int, misses: int, confidence: float) -> dict[str, Any]:
         "parts": n,
         "allowed": misses,
         "misses": misses,
-        "asked": _rounded_up(certified),
+        "asked": rounded_up(certified),
         "certified": certified,
         "missing_parts": 0,
     }
-
-
-def _rounded_up(rate: float) -> float:
-    step = 10.0 ** (1 - math.floor(math.log10(rate)))
-    return min(1.0, math.ceil(rate * step) / step)
 
 
 def _shifted(p: float, factor: float) -> float:

@@ -11,17 +11,12 @@ from numpy.typing import NDArray
 
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
-from visiontune.tune.calibrate import (
-    Judged,
-    Target,
-    clear_above,
-    clear_below,
-    inspection_bands,
-    per_part,
-    promise,
-    sorting_bands,
-)
+from visiontune.tune.calibrate import Judged, Target, inspection_bands, kinds_that_pass, per_part
+from visiontune.tune.clearance import clear_above, clear_below
+from visiontune.tune.promise import KINDS
+from visiontune.tune.sorting import counted, part_edges, sorting_bands
 
+OF_COSTS = ("costs", "cost_per_million", "cost_interval", "optimism")
 PASS, REJECT = DECISIONS.index("pass"), DECISIONS.index("reject")
 
 
@@ -36,7 +31,8 @@ def rebands(judged: Judged, old: Bands, decided: NDArray[np.int64], *, good: boo
     picture that float32 held back is held back and every one that it did not reject is not rejected: so each picture that
     passes or is rejected was so by float32 too, and what rounding moved over a threshold goes to a person. Widening
     weakens no promise: an inspector that passes fewer parts lets fewer escape, and a sorter's fixed sequence of tests
-    has passed the stricter thresholds before. Old bands without evidence are only widened.
+    has passed the stricter thresholds before. Old bands without a target (set by hand, or by costs) are only widened; what
+    they cost is left out of the evidence, because it is another cost now.
     """
     asked = target(old)
     bands = old if asked is None else (inspection_bands if good else sorting_bands)(judged, asked)
@@ -46,14 +42,18 @@ def rebands(judged: Judged, old: Bands, decided: NDArray[np.int64], *, good: boo
     if (spared := decided != REJECT).any() and reject_from <= 1:
         reject_from = max(reject_from, clear_above(judged.severity[spared].max(), judged.severity))
     bands = replace(bands, review_from=review_from, reject_from=max(reject_from, review_from))
-    return bands if asked is None else replace(bands, evidence=recounted(judged, bands))
+    return replace(bands, evidence=recounted(judged, bands)) if bands.evidence else bands
 
 
 def target(bands: Bands) -> Target | None:
     """What was asked when the bands were set; None if nothing was."""
     evidence = bands.evidence or {}
-    asked = {name: found["asked"] for name, found in evidence.items() if isinstance(found, Mapping)}
-    if not asked:
+    asked = {
+        name: found["asked"]
+        for name, found in evidence.items()
+        if isinstance(found, Mapping) and "asked" in found
+    }
+    if not asked or "costs" in evidence:
         return None
     first = next(iter(asked.values()))
     return Target(
@@ -65,19 +65,22 @@ def target(bands: Bands) -> Target | None:
 
 def recounted(judged: Judged, bands: Bands) -> dict[str, Any]:
     """The evidence of the bands with what their thresholds of now let through."""
-    evidence = dict(bands.evidence or {})
+    evidence = {name: value for name, value in (bands.evidence or {}).items() if name not in OF_COSTS}
     if "escapes" in evidence:
         defective = judged.labels != 0
         passed = per_part(judged, defective, np.min) < np.float32(bands.review_from)
         rejected = per_part(judged, ~defective, np.max) >= np.float32(bands.reject_from)
         for name, misses in (("escapes", passed), ("overkill", rejected)):
             evidence[name] = {**evidence[name], "misses": int(misses.sum())}
+        if KINDS in evidence:
+            asked = evidence["escapes"]["asked"]
+            evidence |= kinds_that_pass(judged, bands.review_from, asked, evidence["confidence"])
         return evidence
-    passes = judged.severity < np.float32(bands.review_from)
-    wrong = int((passes & (judged.kinds.argmax(axis=1) != judged.labels)).sum())
+    passing, wrongly = part_edges(judged)
+    through, wrong = counted(passing, bands.review_from), counted(wrongly, bands.review_from)
     for name, found in evidence.items():
         if isinstance(found, Mapping):
-            evidence[name] = promise(int(passes.sum()), wrong, wrong, found["asked"], evidence["confidence"])
+            evidence[name] = {**found, "parts": through, "allowed": wrong, "misses": wrong}
     return evidence
 
 
@@ -87,7 +90,7 @@ def worse(new: Bands, old: Bands) -> str | None:
     A promise is kept if what was asked is certified, or no less than before.
     """
     for name, before in (old.evidence or {}).items():
-        if isinstance(before, Mapping):
+        if isinstance(before, Mapping) and "certified" in before:
             now = (new.evidence or {})[name]
             if now["certified"] > max(before["asked"], before["certified"]) * (1 + 1e-9):
                 return f"{name}: {100 * now['certified']:.3g} % certified, {100 * before['certified']:.3g} % before"

@@ -21,25 +21,21 @@ from visiontune.data.samples import Dataset, Sample
 from visiontune.data.store import load
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
+from visiontune.runtime.costs import Costs
 from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.whole import whole
 from visiontune.tune.backbone import normalisation
-from visiontune.tune.calibrate import (
-    Judged,
-    Target,
-    fit_temperature,
-    inspection_bands,
-    sentence,
-    sorting_bands,
-)
+from visiontune.tune.calibrate import Judged, Target, fit_temperature
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
+from visiontune.tune.kind_costs import KindCosts
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.learning_curve import LearningCurve
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
+from visiontune.tune.verdicts import asked_bands, in_sentences
 from visiontune.tune.versions import versions
 from visiontune.version import __version__
 
@@ -103,12 +99,23 @@ class Run:
             kinds=answers["kinds"].numpy(),
             labels=label_indices(share),
             groups=[sample.group for sample in share],
+            classes=share.classes,
         )
 
-    def calibrate(self, *, escapes: float = 0.01, overkill: float = 0.05, confidence: float = 0.95) -> Bands:
-        """Fits the temperature and sets the bands on val; prints what they certify. See tune.calibrate for the method.
+    def calibrate(
+        self,
+        *,
+        escapes: float = 0.01,
+        overkill: float = 0.05,
+        confidence: float = 0.95,
+        costs: Costs | KindCosts | None = None,
+        prevalence: float | None = None,
+    ) -> Bands:
+        """Fits the temperature and sets the bands on val; prints what they certify.
 
-        Raises CalibrationRefused when val lacks good or defective parts, or a rate is outside 0..1.
+        By rates (tune.calibrate, tune.sorting), or where `costs` are given by these: Costs with the line's `prevalence` of
+        defective parts (tune.operating_point), KindCosts for a sorter (tune.kind_costs). Raises CalibrationRefused when val
+        lacks good or defective parts, a rate is outside 0..1, or costs do not fit the data.
         """
         target = Target(escapes=escapes, overkill=overkill, confidence=confidence)
         labels = label_indices(self.data.share("val"))
@@ -119,7 +126,8 @@ class Run:
         temperature = fit_temperature(self.logits("val").astype(np.float64), labels, weights)
         self.net.head.temperature.fill_(temperature)
         judged = self.judge("val")
-        self.bands = (inspection_bands if self.data.good is not None else sorting_bands)(judged, target)
+        good = self.data.good is not None
+        self.bands = asked_bands(judged, target, good=good, costs=costs, prevalence=prevalence)
         predicted = judged.kinds.argmax(axis=1)
         for name in ("proof", "precisions"):  # of files with other bands
             self.metrics.pop(name, None)
@@ -128,7 +136,7 @@ class Run:
             "balanced_accuracy": balanced_accuracy(judged.labels, predicted),
             "temperature": temperature,
         }
-        for line in sentence(dict(self.bands.evidence or {})):
+        for line in in_sentences(self.bands):
             self.console.print(f"  {line}", highlight=False)
         self.save()
         return self.bands
