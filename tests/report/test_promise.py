@@ -65,7 +65,7 @@ def test_escapes_speak_for_the_whole_even_if_overkill_fails(made):
 def test_a_sorter_promises_right_kinds(made):
     bands = Bands(0.3, 2.0, evidence(**{"wrong kind among passed": entry(700, 2, 0.009)}))
     _, title, _ = said(made(inspects=False, bands=bands))
-    assert title == "At most 1 % of passed pictures carry the wrong kind, at 95 % confidence."
+    assert title == "At most 1 % of passed parts carry the wrong kind, at 95 % confidence."
 
 
 def test_without_bands_or_evidence_nothing_is_promised(made):
