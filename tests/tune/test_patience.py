@@ -61,7 +61,7 @@ def test_a_fixed_schedule_opens_when_it_says(tiny_recipe, parts_folder, tmp_path
 def test_the_last_phase_is_brief_unless_it_gains_at_once(tiny_recipe, parts_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("visiontune.tune.keeper.SURE", 0.5)  # so few pictures leave more doubt than that
     data, quiet = read(parts_folder), Console(file=io.StringIO())
-    schedule = Unfreeze(head=1, brief=3, full=7, confidence=0.5)
+    schedule = Unfreeze(head=1, brief=4, full=7, confidence=0.5)
 
     def opened(lr, name, resume=False, epochs=None):
         recipe = replace(tiny_recipe, lr=lr, epochs=epochs, unfreeze=schedule)
@@ -70,11 +70,11 @@ def test_the_last_phase_is_brief_unless_it_gains_at_once(tiny_recipe, parts_fold
 
     before, epochs = opened(0.06, "far too high")
     assert epochs[1].val_tempered > before
-    assert len(epochs) == 3
-    assert epochs[0].lr == epochs[1].lr == 0.06 and epochs[2].lr < 0.04
+    assert len(epochs) == 4
+    assert epochs[0].lr == epochs[1].lr == 0.06 and epochs[3].lr < 0.04
     before, epochs = opened(0.003, "gains")
     assert epochs[1].val_tempered < before
     assert len(epochs) == 7
-    assert epochs[2].lr == 0.003 and epochs[-1].lr < 0.001
+    assert epochs[0].lr == epochs[1].lr == 0.003 and epochs[-1].lr < 0.001
     assert opened(0.003, "gains", resume=True)[1] == epochs
     assert len(opened(0.003, "cut off", epochs=6)[1]) == 5

@@ -21,7 +21,7 @@ from visiontune.tune.feeds import Feeds
 from visiontune.tune.gate import gained
 from visiontune.tune.net import Net
 from visiontune.tune.recipe import Recipe
-from visiontune.tune.unfreeze import TOLD, Phase, shortened
+from visiontune.tune.unfreeze import STEADY, Phase, shortened
 
 SURE = 0.999  # share of the bootstrap draws of val in which a gain is beyond doubt
 
@@ -85,7 +85,7 @@ class Keeper:
         # a fixed schedule names the epochs of its openings, so only what follows the last of them may end early
         may = self.recipe.unfreeze.gated or phase == self.feeds.phases[-1]
         if phase.cooldown:
-            if epoch == phase.start + TOLD - 1 and self._far(losses):
+            if epoch == phase.start + STEADY - 1 and self._far(losses):
                 recipe = self.recipe
                 self.feeds.phases = recipe.unfreeze.lengthened(self.feeds.phases, epochs=recipe.epochs)
                 phase = self.feeds.phases[-1]

@@ -10,8 +10,7 @@ from visiontune.runtime.errors import BadRecipe
 
 EVERYTHING = 1000  # more stages than any backbone has
 ROUNDING = 1e-6
-STEADY = 1  # epochs at the full rate before it falls, in the phase of a gated run that opens everything
-TOLD = 2  # epochs after which that phase is long, or stays brief
+STEADY = 2  # epochs at the full rate before it falls, in the phase of a gated run that opens everything
 LENGTH = 12  # epochs of a fixed schedule after its last opening
 
 
@@ -29,9 +28,9 @@ class Unfreeze:
                 what the closed half gave once, which large backbones on few parts may want.
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
     phase       gated: epochs of a phase between.
-    brief       gated: epochs of the phase in which everything is open. Its rate falls from the second on.
-    full        gated: its epochs where two of them beat the head on val beyond doubt: then the pictures are far from those
-                that the backbone knows, and a short run would leave much unlearnt. The rate rises again and falls to its end.
+    brief       gated: epochs of the phase in which everything is open. Its rate falls from the third on.
+    full        gated: its epochs where the first two beat the head on val beyond doubt: then the pictures are far from those
+                that the backbone knows, and a short run would leave much unlearnt.
     patience    epochs without a better val loss after which another phase ends early; of a fixed schedule only the last one.
     decay       a stage's learning rate as a share of that of the stage above it, 0..1 (discriminative rates: Howard and
                 Ruder 2018, arXiv 1801.06146).
@@ -44,7 +43,7 @@ class Unfreeze:
     shares: tuple[float, ...] = (1.0,)
     head: int = 16
     phase: int = 6
-    brief: int = 3
+    brief: int = 5
     full: int = 8
     patience: int = 6
     decay: float = 0.95
@@ -102,11 +101,11 @@ class Unfreeze:
         return tuple(found)
 
     def lengthened(self, phases: Sequence[Phase], *, epochs: int | None = None) -> tuple[Phase, ...]:
-        """`phases` after TOLD epochs of the last one, when it is to be long; `epochs` as in `phases`."""
+        """`phases` after STEADY epochs of the last one, when it is to be long; `epochs` as in `phases`."""
         last = phases[-1]
         end = last.start + max(self.full, last.epochs)
         longer = (end if epochs is None else min(end, epochs)) - last.start
-        return (*phases[:-1], replace(last, epochs=longer, cooldown=max(0, longer - TOLD)))
+        return (*phases[:-1], replace(last, epochs=longer, cooldown=max(0, longer - STEADY)))
 
     def _fixed(self, of: int, epochs: int | None) -> list[int]:
         """Open stages in each epoch."""
