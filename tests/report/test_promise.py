@@ -78,3 +78,24 @@ def test_without_bands_or_evidence_nothing_is_promised(made):
 def test_a_promise_of_another_kind_is_told_by_its_name(made):
     bands = Bands(0.3, 0.8, evidence(**{"missed boxes": entry(500, 1, 0.0095)}))
     assert "missed boxes" in said(made(bands=bands))[1]
+
+
+def test_each_kind_is_told_with_what_is_missing(made):
+    kinds = {"blow\x1bhole": entry(12, 0, 0.2646, 0.05, 60), "crack": entry(90, 1, 0.0499, 0.05)}
+    bands = Bands(0.3, 0.8, evidence(escapes=entry(102, 1, 0.0457, 0.05), kinds=kinds))
+    found = headline(made(bands=bands))
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in found.kinds] == [
+        "blow\\x1bhole: none of 12 parts passed; at most 26.5 % certified, 60 more parts with none passed for 5 %",
+        "crack: 1 of 90 parts passed; at most 4.99 % certified",
+    ]
+    assert [promise.name for promise in found.promises] == ["escapes"]
+
+
+def test_thresholds_set_by_costs_promise_nothing_that_was_asked(made):
+    costs = {"costs": "escape 100, overkill 5, review 1", "cost_per_million": 308123.4}
+    bands = Bands(0.3, 0.8, evidence(**costs, escapes=entry(200, 2, 0.043, 0.044)))
+    kept, title, found = said(made(bands=bands))
+    assert kept is None and found.badge == "By cost"
+    assert title.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "Set by costs: 308 123 per million parts on val (escape 100, overkill 5, review 1)."
+    )

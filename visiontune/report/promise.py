@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visiontune.report.findings import Findings
-from visiontune.report.words import asked, at_most, counted, printable
+from visiontune.report.words import asked, at_most, counted, printable, whole
 
 ESCAPES, OVERKILL, WRONG = "escapes", "overkill", "wrong kind among passed"
 # name in the evidence: (what happens at most so often, what was counted, a miss)
@@ -32,12 +32,16 @@ class Promise:
 
 @dataclass(frozen=True)
 class Headline:
-    """What stands on top of the page. `kept` is None when nothing was asked of the model."""
+    """What stands on top of the page. `kept` is None when nothing was asked of the model.
+
+    `kinds` tells of each kind of defect by itself, the least certified first.
+    """
 
     kept: bool | None
     badge: str
     title: str
     promises: tuple[Promise, ...]
+    kinds: tuple[str, ...] = ()
 
 
 def headline(findings: Findings) -> Headline:
@@ -56,7 +60,24 @@ def headline(findings: Findings) -> Headline:
         title = "This model promises nothing: its thresholds were set by hand, without evidence."
         return Headline(None, "No promise", title, ())
     first = found[0]  # the one that the line must not break
-    return Headline(first.kept, "Certified" if first.kept else "Not certified", first.sentence, found)
+    if "cost_per_million" in evidence:
+        cost = whole(round(evidence["cost_per_million"]))
+        title = f"Set by costs: {cost} per million parts on val ({printable(evidence['costs'])})."
+        return Headline(None, "By cost", title, found)
+    badge = "Certified" if first.kept else "Not certified"
+    return Headline(first.kept, badge, first.sentence, found, kinds(evidence))
+
+
+def kinds(evidence: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is certified of each kind of defect by itself, a line each."""
+    lines = []
+    for name, entry in evidence.get("kinds", {}).items():
+        said = f"{printable(name)}: {entry['misses'] or 'none'} of {counted(entry['parts'], 'part')} passed; "
+        said += f"at most {at_most(entry['certified'])} certified"
+        if entry["missing_parts"]:
+            said += f", {counted(entry['missing_parts'], 'more part')} with none passed for {asked(entry['asked'])}"
+        lines.append(said)
+    return tuple(lines)
 
 
 def promise(name: str, entry: Mapping[str, Any], confidence: float) -> Promise:
