@@ -44,6 +44,7 @@ class Judged:
 
     truth, named         (n,) the true class, the class that the verdict names
     kinds                (n, C) its probabilities
+    severity             (n,) its severity
     decisions            (n,) positions in DECISIONS
     judge_ms, decode_ms  from a decoded frame to the verdict; from the path to the frame
     """
@@ -51,6 +52,7 @@ class Judged:
     truth: NDArray[np.int64]
     named: NDArray[np.int64]
     kinds: NDArray[np.float64]
+    severity: NDArray[np.float64]
     decisions: NDArray[np.int64]
     judge_ms: list[float]
     decode_ms: list[float]
@@ -69,7 +71,7 @@ def judge(
     """
     _check_labels(parts, classes)
     position = {name: index for index, name in enumerate(classes)}
-    named, kinds, decisions, judge_ms, decode_ms = [], [], [], [], []
+    named, kinds, severity, decisions, judge_ms, decode_ms = [], [], [], [], [], []
     for part in parts:
         begin = perf_counter()
         frame = decode(part.path, window=inspector.card.input.window)
@@ -79,11 +81,20 @@ def judge(
         decode_ms.append((decoded - begin) * 1e3)
         named.append(position[_kind(verdict, part)])
         kinds.append([verdict.kinds[name] for name in classes])
+        severity.append(verdict.severity)
         decisions.append(DECISIONS.index(verdict.decision))
         if progress is not None:
             progress(1)
     truth = [position[part.label or ""] for part in parts]
-    return Judged(np.array(truth), np.array(named), np.array(kinds), np.array(decisions), judge_ms, decode_ms)
+    return Judged(
+        truth=np.array(truth),
+        named=np.array(named),
+        kinds=np.array(kinds),
+        severity=np.array(severity),
+        decisions=np.array(decisions),
+        judge_ms=judge_ms,
+        decode_ms=decode_ms,
+    )
 
 
 def _check_labels(parts: Sequence[Part], classes: Sequence[str]) -> None:

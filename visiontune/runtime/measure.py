@@ -20,6 +20,7 @@ from visiontune.runtime.measurement import Measurement, Span
 from visiontune.runtime.part_decisions import group_indices, part_decisions
 from visiontune.runtime.rate import Rate, exact_rate
 from visiontune.runtime.reliability import calibration
+from visiontune.runtime.roc import auroc
 from visiontune.runtime.slices import Harm, Slice, slices
 
 __all__ = ["Measurement", "Part", "measure"]
@@ -91,6 +92,7 @@ def measure(
         balanced_accuracy=float(balanced_accuracy(totals.sum(axis=0, keepdims=True))[0]),
         recall={name: rate(right, truth == c) for c, name in enumerate(card.classes) if (truth == c).any()},
         confusion=_confusion(truth, judged.named, len(card.classes)),
+        auroc=None if sorts else auroc(judged.severity, bad),
         escapes=None if sorts else rate(passed, bad),
         escaped_groups=None if sorts else exact_rate(defective[PASS], sum(defective), confidence),
         overkill=None if sorts else rate(rejected, ~bad),

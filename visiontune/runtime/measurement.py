@@ -38,6 +38,8 @@ class Measurement:
     balanced_accuracy  mean recall of the classes that are present
     recall             per class that is present
     confusion          [true class][named kind], counts in the order of `classes`
+    auroc              how often a defective picture has a higher severity than a good one, whatever the thresholds; None without
+                       a good class, or without pictures of either side
     escapes            defective pictures (label is not `good`) whose decision is pass; None without a good class
     escaped_groups     groups with a defective picture of which at least one passed: the count to read when a group
                        is one part seen several times; None without a good class
@@ -67,6 +69,7 @@ class Measurement:
     balanced_accuracy: float
     recall: dict[str, Rate]
     confusion: list[list[int]]
+    auroc: float | None
     escapes: Rate | None
     escaped_groups: Rate | None
     overkill: Rate | None

@@ -67,6 +67,9 @@ def _verdicts(measured: Measurement, wide: int) -> list[str]:
         if several and by_group is not None:
             lines.append(_row("  by group", wide, by_group, "groups with such a part", certified=certified))
     lines.append(_row("review", wide, measured.review, "parts for a person"))
+    if measured.auroc is not None:
+        meaning = "of a defective and a good part, the first has the higher severity (AUROC)"
+        lines.append(f"{'in order':<{wide}} {_percent(measured.auroc):>8}   {meaning}")
     return lines
 
 
