@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from visiontune.tune.averages import Averages, moving_state
+from visiontune.tune.averages import Averages, moving
 
 
 def network():
@@ -16,11 +16,11 @@ def network():
 
 def test_only_what_training_moves_is_followed():
     net = network().train()
-    assert set(moving_state(net)) == {
+    assert set(dict(moving(net))) == {
         "1.weight", "1.bias", "2.weight", "2.bias", "1.running_mean", "1.running_var",
     }  # fmt: skip
     net[1].eval()
-    assert "1.running_mean" not in moving_state(net)
+    assert "1.running_mean" not in dict(moving(net))
 
 
 def test_the_moving_average_is_the_recursion_and_forgets_its_start():
@@ -31,7 +31,7 @@ def test_the_moving_average_is_the_recursion_and_forgets_its_start():
     for step in range(100):
         with torch.no_grad():
             net[2].weight.fill_(float(step))
-        averages.step(net)
+        averages.step()
         slow = 0.9 * slow + 0.1 * float(step)
     assert torch.allclose(averages.ema["2.weight"], slow, rtol=1e-5)
     assert float(averages.ema["2.weight"].min()) > 85
@@ -51,7 +51,7 @@ def test_the_soup_is_taken_only_if_it_beats_the_best_epoch():
     averages = Averages(net, steps=10)
     for value in (0.0, 1.0, 0.2):
         filled(net, value)
-        averages.epoch(net, abs(value - 0.5))
+        averages.epoch(abs(value - 0.5))
     # 0.2 is nearest; with 0.0 it gets worse (0.1), with 1.0 better (0.6)
     averages.ema["2.weight"].fill_(9.0)  # far off
     name, state, loss = averages.choose(distance(0.5))
@@ -70,12 +70,12 @@ def test_a_stored_average_goes_on_as_if_never_stored():
     whole, half = Averages(net, 20), Averages(net, 20)
     for step in range(20):
         filled(net, float(step))
-        whole.step(net)
+        whole.step()
         if step == 9:
             stored = half.state_dict()
-            half = Averages(network().train(), 20)
+            half = Averages(net, 20)
             half.load_state_dict(stored)
-        half.step(net)
+        half.step()
     assert torch.equal(whole.ema["2.weight"], half.ema["2.weight"])
 
 
@@ -83,7 +83,7 @@ def test_the_moving_average_wins_where_it_is_best():
     net = network().train()
     averages = Averages(net, steps=10)
     filled(net, 1.0)
-    averages.epoch(net, 0.5)
+    averages.epoch(0.5)
     averages.ema["2.weight"].fill_(0.5)
     name, state, loss = averages.choose(distance(0.5))
     assert name == "average" and loss == pytest.approx(0) and float(state["2.weight"].mean()) == 0.5

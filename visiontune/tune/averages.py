@@ -18,13 +18,8 @@ TOP = 3  # epochs that may enter the soup
 HORIZON = 10.0  # the moving average looks back over 1/HORIZON of the phase
 
 
-def moving_state(module: nn.Module) -> State:
-    """What training moves: the open parameters, and the floating buffers of modules in training mode."""
-    return {name: tensor.detach() for name, tensor in moving(module)}
-
-
 def moving(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors that training moves."""
+    """Names and tensors that training moves: the open parameters, and the floating buffers of modules in training mode."""
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             yield name, parameter
@@ -36,24 +31,24 @@ def moving(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 class Averages:
-    """The averages of one phase. Made anew when stages open."""
+    """The averages of one phase of a module. It holds the module's tensors: made anew when stages open or the module moves."""
 
     def __init__(self, module: nn.Module, steps: int) -> None:
         self.decay = max(0.0, 1.0 - HORIZON / max(steps, 1))
-        self.names = [name for name, _ in moving(module)]
-        self.ema: State = {name: tensor.clone() for name, tensor in moving_state(module).items()}
+        self.live = dict(
+            moving(module)
+        )  # the tensors themselves: finding them anew at every step would take a while
+        self.ema: State = {name: tensor.detach().clone() for name, tensor in self.live.items()}
         self.top: list[tuple[float, State]] = []
 
-    def step(self, module: nn.Module) -> None:
+    def step(self) -> None:
         """After every optimizer step."""
-        tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-        new = [tensors[name].detach() for name in self.names]
-        torch._foreach_lerp_([self.ema[name] for name in self.names], new, 1 - self.decay)
+        new = [tensor.detach() for tensor in self.live.values()]
+        torch._foreach_lerp_([self.ema[name] for name in self.live], new, 1 - self.decay)
 
-    def epoch(self, module: nn.Module, loss: float) -> None:
+    def epoch(self, loss: float) -> None:
         """After every epoch, with its val loss: keeps the best few."""
-        tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-        self.top.append((loss, {name: tensors[name].detach().clone() for name in self.names}))
+        self.top.append((loss, {name: tensor.detach().clone() for name, tensor in self.live.items()}))
         self.top = sorted(self.top, key=lambda entry: entry[0])[:TOP]
 
     def choose(self, evaluate: Callable[[State], float]) -> tuple[str, State, float]:

@@ -70,7 +70,7 @@ class Keeper:
     def step(self) -> None:
         """After every optimizer step."""
         assert self.averages is not None
-        self.averages.step(self.net)
+        self.averages.step()
 
     def epoch(
         self, epoch: int, phase: Phase, val_losses: Sequence[float], losses: NDArray[np.float64]
@@ -80,7 +80,7 @@ class Keeper:
         The last epoch, or patience at its end, closes the phase. One with a cooldown grows where it gained at once.
         """
         assert self.averages is not None
-        self.averages.epoch(self.net, val_losses[-1])
+        self.averages.epoch(val_losses[-1])
         stale = len(val_losses) - 1 - int(np.argmin(val_losses))
         # a fixed schedule names the epochs of its openings, so only what follows the last of them may end early
         may = self.recipe.unfreeze.gated or phase == self.feeds.phases[-1]
