@@ -14,6 +14,7 @@ from visiontune import BadModel, Bands, ModelCard
 from visiontune.runtime.card import PRECISIONS, InputSpec, Proof
 from visiontune.runtime.describe import describe
 from visiontune.runtime.golden import Golden
+from visiontune.runtime.region_bands import RegionBands
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 fractions = st.floats(0, 1)
@@ -44,6 +45,7 @@ CHANGE = {
     "to": {"review_from": 0.3, "reject_from": 2.0, "evidence": None},
     "evidence": "gone",
 }
+REGIONS = RegionBands(low=0.1, high=0.9, min_area=12, pixel_mm=(0.05, 0.1))
 
 
 @st.composite
@@ -86,6 +88,7 @@ def cards(draw):
         reference=draw(st.none() | st.just(a_reference()) | st.just(a_reference(defective=(), looks=()))),
         history=draw(st.lists(json_values | st.just(CHANGE), max_size=3)),
         precision=draw(st.sampled_from(PRECISIONS)),
+        regions=draw(st.none() | st.just(RegionBands()) | st.just(REGIONS)),
     )
 
 
@@ -113,7 +116,7 @@ def test_cannot_be_changed():
         a_card().name = "other"  # type: ignore[misc]
 
 
-SINCE = ("probes", "reference", "precision")  # not in the first cards
+SINCE = ("probes", "reference", "precision", "regions")  # not in the first cards
 FIELDS = tuple(name for name in a_card().as_dict() if name not in SINCE)
 
 
@@ -139,7 +142,7 @@ def test_another_schema_is_refused_before_anything_else(schema):
 def a_whole_card():
     golden = Golden(seed=1, frames=1, size=(8, 9), severity=(0.2,), kinds=((0.8, 0.1, 0.1),), decision=(0,))
     proof = Proof(frames=1, max_severity_difference=0, flips=0)
-    return a_card(golden=golden, proof=proof, reference=a_reference())
+    return a_card(golden=golden, proof=proof, reference=a_reference(), regions=REGIONS)
 
 
 def places(value, path=()):
@@ -261,6 +264,34 @@ def test_a_card_from_before_hashes_and_probes_is_read():
             del place[name]
     card = ModelCard.from_dict(found)
     assert (card.probes, card.golden.sha256, card.proof.sha256, card.proof.worst) == ((), (), (), None)
+
+
+def test_a_card_from_before_regions_has_none():
+    found = a_card().as_dict()
+    assert found.pop("regions") is None
+    assert ModelCard.from_dict(found) == a_card()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"low": 0.6},
+        {"high": float("nan")},
+        {"min_area": -1},
+        {"pixel_mm": 0.1},
+        {"pixel_mm": (0.1,)},
+        {"pixel_mm": (0.1, 0)},
+    ],
+)
+def test_region_bands_out_of_order_are_refused(changes):
+    with pytest.raises(BadModel, match=r"card\.regions.*; correct it"):
+        RegionBands(**changes)
+
+
+def test_description_speaks_of_regions_where_the_card_does():
+    assert "regions" not in describe(a_card())
+    text = describe(a_card(regions=REGIONS))
+    assert "heatmap from 0.1 where it reaches 0.9; at least 12 px; a pixel shows 0.05 x 0.1 mm" in text
 
 
 def test_description_speaks_of_the_window_where_there_is_one():

@@ -19,6 +19,7 @@ from visiontune.runtime.card import SCHEMA, InputSpec, Proof
 from visiontune.runtime.golden import Golden
 from visiontune.runtime.look import Look
 from visiontune.runtime.reference import Reference
+from visiontune.runtime.region_bands import RegionBands
 
 TEXT = files("visiontune.runtime").joinpath("card.schema.json").read_text("utf-8")
 SPEC = json.loads(TEXT)
@@ -90,7 +91,7 @@ def test_unknown_and_missing_fields_do_not_fit(change):
 def test_a_card_from_before_later_fields_fits():
     found = a_whole_card().as_dict()
     for place, names in (
-        (found, ("probes", "reference", "precision")),
+        (found, ("probes", "reference", "precision", "regions")),
         (found["input"], ("window",)),
         (found["golden"], ("sha256",)),
         (found["proof"], ("worst", "sha256", "severity", "reviewed", "tolerance")),
@@ -109,6 +110,7 @@ def test_a_card_from_before_later_fields_fits():
         (Golden, SPEC["$defs"]["golden"]),
         (Proof, SPEC["properties"]["proof"]["oneOf"][1]),
         (Reference, SPEC["$defs"]["reference"]),
+        (RegionBands, SPEC["properties"]["regions"]["oneOf"][1]),
     ],
 )
 def test_it_knows_exactly_the_fields_that_there_are(kind, node):

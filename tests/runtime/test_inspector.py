@@ -29,6 +29,7 @@ from tests.line_models import (
 from visiontune import BadFrame, BadModel, Bands, Inspector, Region
 from visiontune.runtime.card import InputSpec
 from visiontune.runtime.frame import MAX_PIXELS
+from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.regions import roi_pixels
 
 RNG = np.random.default_rng(0)
@@ -220,6 +221,24 @@ def boxed(scores, kinds, boxes=None):
     boxes = np.tile([[1, 2, 3, 4.5]], (len(scores), 1)) if boxes is None else boxes
     rows = {"boxes": boxes, "box_scores": scores, "box_kinds": kinds, "severity": 0}
     return {word: np.broadcast_to(np.asarray(row), (256, *np.shape(row))) for word, row in rows.items()}
+
+
+def test_regions_follow_the_bands_in_the_card():
+    heat = np.zeros((256, 4, 4))
+    heat[:, 0, 0], heat[:, 3, 1:3] = 0.9, (0.35, 0.25)
+    rows = {"severity": np.zeros(256), "heatmap": heat}
+
+    def found(bands):
+        verdict = Inspector(table_model(rows, a_card(regions=bands)))(level(1, (40, 80)))
+        return [(one.box, one.area, one.length_mm) for one in verdict.regions]
+
+    hot, warm = ((0, 0, 20, 10), 200, None), ((20, 30, 60, 40), 400, None)
+    assert found(None) == found(RegionBands()) == [hot]
+    assert found(RegionBands(low=0.2, high=0.3)) == [hot, warm]
+    assert found(RegionBands(low=0.2, high=0.3, min_area=201)) == [warm]
+    assert found(RegionBands(high=0.95)) == []
+    ((_, _, length),) = found(RegionBands(pixel_mm=(0.1, 0.2)))
+    assert length == pytest.approx(np.hypot(2, 2))
 
 
 def test_boxes_become_regions_strongest_first_without_padding():

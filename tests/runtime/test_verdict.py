@@ -25,8 +25,14 @@ def test_becomes_json_without_the_heatmap():
         "severity": 0.9,
         "kind": "crack",
         "kinds": {"good": 0.1, "crack": 0.9},
-        "regions": [{"kind": "crack", "score": 0.8, "box": [1.0, 2.0, 3.0, 4.0], "area": 4}],
+        "regions": [{"kind": "crack", "score": 0.8, "box": [1.0, 2.0, 3.0, 4.0], "area": 4, "length": None}],
     }
+
+
+def test_a_region_tells_its_size_on_the_part_where_it_is_known():
+    region = Region("crack", 0.8, (1.0, 2.0, 3.0, 4.0), 4, 2.5, 0.04, 0.25)
+    found = region.as_dict()
+    assert (found["length"], found["area_mm2"], found["length_mm"]) == (2.5, 0.04, 0.25)
 
 
 def test_what_is_not_finite_becomes_null():

@@ -13,6 +13,7 @@ from visiontune.runtime.bands import Bands
 from visiontune.runtime.errors import BadModel, one_line
 from visiontune.runtime.golden import TOLERANCE, Golden
 from visiontune.runtime.reference import Reference
+from visiontune.runtime.region_bands import RegionBands
 
 KEY = "visiontune.card"  # the ONNX metadata key that holds the JSON
 SCHEMA = 1
@@ -119,6 +120,7 @@ class ModelCard:
     reference    what validation looked like, for a Monitor; None in older cards
     history      what was changed in the file since it was exported, an entry a change; see runtime.adjust
     precision    of the network's weights: float32; fp16 (computes in float32); int8 (computes in integers)
+    regions      how regions are cut from a heatmap; None is RegionBands(), and in older cards
     schema       version of this layout
     """
 
@@ -140,6 +142,7 @@ class ModelCard:
     reference: Reference | None = None
     history: tuple[Any, ...] = field(default=())
     precision: str = PRECISIONS[0]
+    regions: RegionBands | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -165,6 +168,7 @@ class ModelCard:
             ("proof", Proof | None),
             ("golden", Golden | None),
             ("reference", Reference | None),
+            ("regions", RegionBands | None),
         ):
             if not isinstance(getattr(self, name), kind):
                 check.refuse(f"card.{name}", "its own type", getattr(self, name))
@@ -203,9 +207,8 @@ class ModelCard:
             raise BadModel(
                 f"card.schema: expected {SCHEMA}, found {found['schema']!r}; use a visiontune that knows it"
             )
-        values = dict(
-            check.keys(_since(found, probes=[], reference=None, precision=PRECISIONS[0]), _names(cls), "card")
-        )
+        given = _since(found, probes=[], reference=None, precision=PRECISIONS[0], regions=None)
+        values = dict(check.keys(given, _names(cls), "card"))
         given = _since(values["input"], window=None)
         values["input"] = InputSpec(**check.keys(given, _names(InputSpec), "card.input"))
         values["bands"] = Bands(**check.keys(values["bands"], _names(Bands), "card.bands"))
@@ -222,6 +225,9 @@ class ModelCard:
         if values["reference"] is not None:
             given = check.keys(values["reference"], _names(Reference), "card.reference")
             values["reference"] = Reference(**given)
+        if values["regions"] is not None:
+            given = check.keys(values["regions"], _names(RegionBands), "card.regions")
+            values["regions"] = RegionBands(**given)
         return cls(**values)
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from visiontune.runtime.card import ModelCard
 from visiontune.runtime.reference import Reference
+from visiontune.runtime.region_bands import RegionBands
 
 PRECISION = {
     "fp16": "fp16: weights of 16 bits, computed in float32",
@@ -35,6 +36,7 @@ def describe(card: ModelCard) -> str:
             "decision",
             f"{_band('review', bands.review_from)}, {_band('reject', bands.reject_from)}, else pass",
         ),
+        *([("regions", _regions(card.regions))] if card.regions else []),
         *_section("evidence", bands.evidence or {"none": "the bands were set by hand"}),
         *(("changed", _change(entry)) for entry in card.history),
         ("temperature", _shown(card.temperature)),
@@ -69,6 +71,12 @@ def _shown(value: Any, limit: int = 100) -> str:
 
 def _band(decision: str, threshold: float) -> str:
     return f"never {decision}" if threshold > 1 else f"{decision} from severity {threshold:.4g}"
+
+
+def _regions(bands: RegionBands) -> str:
+    least = f"; at least {bands.min_area:.4g} px" if bands.min_area else ""
+    size = "; a pixel shows {:.4g} x {:.4g} mm".format(*bands.pixel_mm) if bands.pixel_mm else ""
+    return f"heatmap from {bands.low:.4g} where it reaches {bands.high:.4g}{least}{size}"
 
 
 def _is_change(entry: Any) -> bool:

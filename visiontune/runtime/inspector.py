@@ -21,7 +21,8 @@ from visiontune.runtime.errors import BadFrame, BadModel, TooSlow, one_line
 from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, Window, decode
 from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
 from visiontune.runtime.monitor import Monitor
-from visiontune.runtime.regions import HIGH, regions, roi_pixels
+from visiontune.runtime.region_bands import DEFAULT
+from visiontune.runtime.regions import likeliest_defect, regions, roi_pixels
 from visiontune.runtime.verdict import Region, Verdict
 
 REVIEW = DECISIONS[1]
@@ -69,6 +70,7 @@ class Inspector:
         self._budget_s = 0.0 if budget_ms is None else budget_ms / 1000
         self._classes = self._card.classes
         self._window = self._card.input.window
+        self._regions = self._card.regions or DEFAULT
         # In float32, as the graph compares; kept as floats because those compare faster.
         self._review_from = float(np.float32(self._card.bands.review_from))
         self._reject_from = float(np.float32(self._card.bands.reject_from))
@@ -218,15 +220,11 @@ class Inspector:
         peak = float(heatmap.max())
         if math.isnan(peak):
             return None
-        if peak < HIGH:  # most frames of a line end here
+        if peak < self._regions.high:  # most frames of a line end here
             return ()
         span = roi_pixels(frame.shape[0], frame.shape[1], self._card.input.roi)
-        return regions(heatmap, kind=self._defect(verdict), span=span)
-
-    def _defect(self, verdict: Verdict) -> str:
-        """The name for a hot place: the most probable class that is not the good one."""
-        named = {name: chance for name, chance in verdict.kinds.items() if name != self._card.good}
-        return max(named, key=named.__getitem__, default=verdict.kind)
+        kind = likeliest_defect(verdict.kinds, self._card.good) or verdict.kind
+        return regions(heatmap, kind=kind, span=span, bands=self._regions)
 
 
 def _frugal() -> RunOptions:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visiontune.runtime.connected import Runs, connected
+from visiontune.runtime.feret import longest, outline
+from visiontune.runtime.region_bands import DEFAULT, RegionBands
 from visiontune.runtime.verdict import Region
 
-HIGH = 0.5  # a region must reach this somewhere
-LOW = 0.3  # and is as large as the cells around that stay above this
+Span = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels of the frame
 
 
-@dataclass(slots=True)
-class Blob:
-    """A connected set of cells of a heatmap: how many, the hottest value, the box (x1, y1 excluded) in cells."""
-
-    cells: int
-    peak: float
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-
-def roi_pixels(
-    height: int, width: int, roi: tuple[float, float, float, float] | None
-) -> tuple[int, int, int, int]:
+def roi_pixels(height: int, width: int, roi: tuple[float, float, float, float] | None) -> Span:
     """The region of interest in pixels, x0, y0, x1, y1, for a frame of this size; the whole frame for None.
 
     Float32 products rounded down, as the exported graph computes them.
@@ -40,84 +29,97 @@ def roi_pixels(
     return x0, y0, x1, y1
 
 
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """The connected sets of warm cells of a heatmap: their runs, how many cells each has, and its hottest value."""
+
+    runs: Runs
+    cells: NDArray[np.int64]
+    peaks: NDArray[np.float32]
+
+    def chosen(self, high: float, least: float) -> NDArray[np.int64]:
+        """The sets whose peak is >= high and that have at least so many cells: (k,)."""
+        return np.flatnonzero((self.peaks >= high) & (self.cells >= least))
+
+
+def warm(heatmap: NDArray[np.float32], low: float) -> Warm:
+    """The connected sets (8 neighbours) of cells >= low of a heatmap (h, w); NaN cells belong to none."""
+    runs = connected(heatmap >= low)
+    height, width = heatmap.shape
+    flat = np.full(
+        height * width + 1, -np.inf, np.float32
+    )  # one more, for the last run may end behind the last cell
+    flat[:-1] = heatmap.ravel()
+    peaks = np.full(runs.count, -np.inf, np.float32)
+    if runs.count:
+        borders = np.stack([runs.rows * width + runs.starts, runs.rows * width + runs.ends], axis=1)
+        np.maximum.at(peaks, runs.owner, np.maximum.reduceat(flat, borders.ravel())[::2])
+    return Warm(runs, runs.cells(), peaks)
+
+
 def regions(
-    heatmap: NDArray[np.float32],
-    *,
-    kind: str,
-    span: tuple[int, int, int, int],
-    high: float = HIGH,
-    low: float = LOW,
+    heatmap: NDArray[np.float32], *, kind: str, span: Span, bands: RegionBands = DEFAULT
 ) -> tuple[Region, ...]:
     """Regions of `heatmap` (h, w), strongest first, named `kind`.
 
-    heatmap    float (h, w), 0..1
-    span       the pixels of the frame that the heatmap covers: x0, y0, x1, y1
-    high, low  hysteresis: cells >= low that touch (by side or corner) form one region, kept if one of them is
-               >= high
+    heatmap  float (h, w), 0..1
+    span     the pixels of the frame that the heatmap covers: x0, y0, x1, y1. A cell is a rectangle of them, seldom a whole
+             number of pixels wide: boxes, areas and lengths are those of the rectangles, not rounded to cells or pixels
+    bands    hysteresis, least area, pixel size
 
-    NaN cells belong to no region. Raises ValueError unless low <= high.
+    A region's length is its maximum Feret diameter: the largest distance between two points of its cells. NaN cells belong
+    to no region.
     """
     x0, y0, x1, y1 = span
     across, down = (x1 - x0) / heatmap.shape[1], (y1 - y0) / heatmap.shape[0]
-    found = sorted(blobs(heatmap, high=high, low=low), key=lambda blob: (-blob.peak, blob.y0, blob.x0))
-    return tuple(
-        Region(
-            kind=kind,
-            score=blob.peak,
-            box=(x0 + blob.x0 * across, y0 + blob.y0 * down, x0 + blob.x1 * across, y0 + blob.y1 * down),
-            area=math.floor(blob.cells * across * down + 0.5),
+    found = warm(heatmap, bands.low)
+    chosen = found.chosen(bands.high, _least_cells(bands, across * down))
+    if not len(chosen):
+        return ()
+    runs, boxes = found.runs, found.runs.boxes()
+    first = boxes[chosen]
+    chosen = chosen[np.lexsort((first[:, 0], first[:, 1], -found.peaks[chosen]))]
+    mm = bands.pixel_mm
+    made = []
+    for index, own in zip(chosen.tolist(), runs.of(chosen), strict=True):
+        corners = outline(runs.rows[own], runs.starts[own], runs.ends[own])
+        left, top, right, bottom = boxes[index].tolist()
+        area = int(found.cells[index]) * across * down
+        made.append(
+            Region(
+                kind=kind,
+                score=float(found.peaks[index]),
+                box=(x0 + left * across, y0 + top * down, x0 + right * across, y0 + bottom * down),
+                area=math.floor(area + 0.5),
+                length=longest(corners, across, down),
+                area_mm2=None if mm is None else area * mm[0] * mm[1],
+                length_mm=None if mm is None else longest(corners, across * mm[0], down * mm[1]),
+            )
         )
-        for blob in found
-    )
+    return tuple(made)
 
 
-def blobs(heatmap: NDArray[np.float32], *, high: float, low: float) -> list[Blob]:
-    """The connected sets (8 neighbours) of cells >= low that hold a cell >= high, in no particular order.
+def peaks(heatmap: NDArray[np.float32], *, span: Span, bands: RegionBands = DEFAULT) -> NDArray[np.float32]:
+    """For each cell of `heatmap` (h, w) the score of its region, whatever the high band is; -inf where there is none.
 
-    Runs of warm cells in a row are the nodes of a union-find; a run joins those of the row above that it
-    touches.
+    So `peaks(...) >= bands.high` are the cells of `regions(...)`, and other high bands can be tried without cutting anew.
     """
-    if not low <= high:
-        raise ValueError(f"expected low <= high, found low {low}, high {high}")
-    rows, starts, ends = _runs(heatmap >= low)
-    parent = list(range(len(rows)))
-    previous = 0  # first run of the row above that may still touch
-    for run, (row, start, end) in enumerate(zip(rows, starts, ends, strict=True)):
-        while previous < run and (
-            rows[previous] < row - 1 or (rows[previous] == row - 1 and ends[previous] < start)
-        ):
-            previous += 1
-        above = previous
-        while above < run and rows[above] == row - 1 and starts[above] <= end:
-            _join(parent, above, run)
-            above += 1
-    merged: dict[int, Blob] = {}
-    for run, (row, start, end) in enumerate(zip(rows, starts, ends, strict=True)):
-        peak = float(heatmap[row, start:end].max())
-        blob = merged.setdefault(_root(parent, run), Blob(0, peak, start, row, end, row + 1))
-        blob.cells += end - start
-        blob.peak = max(blob.peak, peak)
-        blob.x0, blob.x1, blob.y1 = min(blob.x0, start), max(blob.x1, end), max(blob.y1, row + 1)
-    return [blob for blob in merged.values() if blob.peak >= high]
+    x0, y0, x1, y1 = span
+    found = warm(heatmap, bands.low)
+    cell = (x1 - x0) / heatmap.shape[1] * ((y1 - y0) / heatmap.shape[0])
+    scores = np.where(found.cells >= _least_cells(bands, cell), found.peaks, np.float32(-np.inf))
+    spread = np.full(heatmap.shape, -np.inf, np.float32)
+    runs = found.runs
+    spread[heatmap >= bands.low] = np.repeat(scores[runs.owner], runs.ends - runs.starts)
+    return spread
 
 
-def _runs(warm: NDArray[np.bool_]) -> tuple[list[int], list[int], list[int]]:
-    """Row, first column and end column (excluded) of every run of True, row by row."""
-    padded = np.zeros((warm.shape[0], warm.shape[1] + 2), np.int8)
-    padded[:, 1:-1] = warm
-    edges = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    _, ends = np.nonzero(edges == -1)
-    return rows.tolist(), starts.tolist(), ends.tolist()
+def likeliest_defect(kinds: Mapping[str, float], good: str | None) -> str:
+    """The name for a hot place: the most probable class that is not the good one; "" if there is none."""
+    named = {name: chance for name, chance in kinds.items() if name != good}
+    return max(named, key=named.__getitem__, default="")
 
 
-def _root(parent: list[int], run: int) -> int:
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
-
-
-def _join(parent: list[int], first: int, second: int) -> None:
-    a, b = _root(parent, first), _root(parent, second)
-    parent[max(a, b)] = min(a, b)
+def _least_cells(bands: RegionBands, cell: float) -> float:
+    """The least area in cells, a hair under it: a region of exactly that area counts, however its area rounds."""
+    return bands.min_area / cell * (1 - 1e-9)

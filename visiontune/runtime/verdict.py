@@ -19,16 +19,31 @@ class Region:
     score  0..1: the box's score, or the highest value of the heatmap inside
     box    x0, y0, x1, y1 in pixels of the frame, x1 and y1 excluded
     area   pixels of the frame that the region covers; None where only a box is known
+    length pixels of the frame from one end to the other: the largest distance between two of the region's points (maximum
+           Feret diameter); None where only a box is known
+
+    area_mm2, length_mm  the same on the part; None unless the card knows how large a pixel is
     """
 
     kind: str
     score: float
     box: tuple[float, float, float, float]
     area: int | None = None
+    length: float | None = None
+    area_mm2: float | None = None
+    length_mm: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {"kind": self.kind, "score": self.score, "box": list(self.box), "area": self.area}
+        """JSON-able; what is in mm only where it is known."""
+        on_part = {"area_mm2": self.area_mm2, "length_mm": self.length_mm}
+        return {
+            "kind": self.kind,
+            "score": self.score,
+            "box": list(self.box),
+            "area": self.area,
+            "length": self.length,
+            **{name: value for name, value in on_part.items() if value is not None},
+        }
 
 
 @dataclass(frozen=True, slots=True)
