@@ -18,6 +18,7 @@ from visiontune.runtime import binomial
 from visiontune.runtime.costs import Costs
 from visiontune.runtime.measure import measure
 from visiontune.runtime.measurement import table
+from visiontune.runtime.region_bands import RegionBands
 
 
 @dataclass
@@ -367,3 +368,76 @@ def test_top5_is_among_the_five_most_probable(tmp_path):
     assert (found.top1.hits, found.top5.hits, found.top5.of) == (1, 5, 7)
     assert found.calibration.temperature == inspector.card.temperature
     assert "top-5" in table(found)
+
+
+# where
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """Ten cracks of which frames 100..107 show a hot cell over the mask, and 100 good parts of which 7 shows one too."""
+    heat = np.zeros((256, 4, 4), np.float32)
+    heat[100:108, 1, 2] = heat[7, 3, 3] = 0.9
+    severity = np.where(np.arange(256) >= 100, 0.9, 0.1)
+    rows = {"severity": severity, "kinds": np.column_stack([1 - severity, severity, 0 * severity])}
+    mask = np.zeros((40, 40), np.uint8)
+    mask[12:18, 22:28] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    parts = []
+    for value in range(110):
+        path = tmp_path / f"{value}.png"
+        Image.fromarray(level(value, (40, 40))).save(path)
+        parts.append(Sample(path, "crack" if value >= 100 else "good", str(value)))
+        parts[-1].mask = tmp_path / "mask.png" if value >= 100 else None
+    return parts, rows, heat
+
+
+def test_a_heatmap_is_measured_against_masks(masked):
+    parts, rows, heat = masked
+    found = measure(Inspector(table_model({**rows, "heatmap": heat})), parts)
+    where = found.localisation
+    assert (where.found.hits, where.found.of, where.good) == (8, 10, 100)
+    assert (where.found.low, where.found.high) == binomial.interval(8, 10)
+    assert (where.false_regions.count, where.false_regions.mean) == (1, 0.01)
+    assert where.iou == {"crack": pytest.approx(8 * 36 / (8 * 100 + 2 * 36 + 100))}
+    assert where.found_at.found.hits == 8 and where.found_at.above is None
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["localisation"]["found"]["hits"] == 8
+    lines = {line.split()[0]: line for line in table(found).splitlines() if line}
+    assert (
+        "8/10" in lines["found"] and "1/100" in lines["false"] and "regions a good picture" in lines["false"]
+    )
+    assert "rests on single cells of 1600" in lines["AUPIMO"]
+    assert max(map(len, table(found).splitlines())) < 150
+
+
+def test_the_bands_in_the_card_decide_what_is_found(masked):
+    parts, rows, heat = masked
+    card = a_card(regions=RegionBands(high=0.95))
+    where = measure(Inspector(table_model({**rows, "heatmap": heat}, card)), parts).localisation
+    assert (where.found.hits, where.false_regions.count) == (0, 0)
+    assert where.found_at.found.hits == 8  # whatever the band
+
+
+def test_without_heatmap_or_masks_nothing_is_said_of_where(masked):
+    parts, rows, heat = masked
+    plain = measure(Inspector(table_model(rows)), parts)
+    for part in parts:
+        part.mask = None
+    unmasked = measure(Inspector(table_model({**rows, "heatmap": heat})), parts)
+    for found in (plain, unmasked):
+        assert found.localisation is None and "localisation" not in found.as_dict()
+        assert "where:" not in table(found)
+
+
+def test_what_was_left_out_is_named(masked):
+    parts, rows, heat = masked
+    empty = parts[0].path.parent / "empty.png"
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(empty)
+    for part in parts[100:105]:
+        part.mask = empty
+    parts[105].mask = None
+    found = measure(Inspector(table_model({**rows, "heatmap": heat})), parts)
+    text = table(found)
+    assert "left out: 1 defective pictures without a mask" in text
+    assert f"so where is unknown: {parts[100].path}, " in text and "and 2 more (--json)" in text
+    assert len(found.localisation.empty_masks) == 5

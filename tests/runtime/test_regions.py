@@ -63,14 +63,16 @@ def test_the_map_of_peaks_holds_the_regions(heatmap, least):
         RegionBands(low=0.5, high=0.75, min_area=least),
         (0, 0, 3 * heatmap.shape[1], heatmap.shape[0]),
     )
-    spread = peaks(heatmap, span=span, bands=bands)
+    spread, scores = peaks(heatmap, span=span, bands=bands)
     found = regions(heatmap, kind="a", span=span, bands=bands)
     assert sum(one.area for one in found) == 3 * np.count_nonzero(spread >= bands.high)
     assert all(one.area >= least for one in found)
     for one in found:
         x0, y0, x1, y1 = (round(side) for side in one.box)
         assert (spread[y0:y1, x0 // 3 : x1 // 3] == np.float32(one.score)).any()
+    assert sorted(scores[scores >= bands.high].tolist()) == sorted(one.score for one in found)
     whole = warm(heatmap, 0.5)
+    assert len(scores) == np.count_nonzero(3 * whole.cells >= least)
     assert np.count_nonzero(np.isfinite(spread)) == whole.cells[3 * whole.cells >= least].sum()
 
 

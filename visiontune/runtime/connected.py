@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Runs:
         for column, highest in ((2, self.ends), (3, self.rows + 1)):
             np.maximum.at(found[:, column], self.owner, highest)
         return found
+
+    def spread(self, values: NDArray[T]) -> NDArray[T]:
+        """The value (count,) of its set for each True cell, in their order: `painted[warm] = runs.spread(values)`."""
+        return np.repeat(values[self.owner], self.ends - self.starts)
 
     def of(self, chosen: Ints) -> Iterator[Ints]:
         """The numbers of the runs of each chosen set, in their order."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from visiontune.runtime.errors import BadFrame, one_line
-from visiontune.runtime.frame import FORMATS, check_extent
+from visiontune.runtime.mask import read_mask
 
 EDGES = (0.001, 0.01, 0.1)  # shares of the picture: the same bins for every set, so that measurements compare
 BINS = ("under 0.1%", "0.1% to 1%", "1% to 10%", "10% and more")  # of the picture
@@ -16,16 +14,7 @@ BINS = ("under 0.1%", "0.1% to 1%", "1% to 10%", "10% and more")  # of the pictu
 
 def marked_share(mask: Path) -> float:
     """The share of a mask's pixels that are not 0 (black), 0..1. Raises BadFrame if it cannot be read."""
-    try:
-        with Image.open(mask, formats=FORMATS) as picture:
-            check_extent(picture, str(mask))
-            opaque = picture.convert("RGB") if picture.mode in ("RGBA", "LA", "PA") else picture
-            pixels = np.asarray(opaque)
-    except BadFrame:
-        raise
-    except Exception as error:  # Pillow's plugins raise anything at all on a broken file
-        raise BadFrame(f"{mask}: expected a mask, found {one_line(error)}; save it again") from error
-    marked = pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+    marked = read_mask(mask)
     return float(np.count_nonzero(marked)) / marked.size
 
 

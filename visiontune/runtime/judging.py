@@ -63,8 +63,11 @@ def judge(
     parts: Sequence[Part],
     classes: Sequence[str],
     progress: Callable[[int], None] | None = None,
+    seen: Callable[[Part, tuple[int, int], Verdict], None] | None = None,
 ) -> Judged:
     """The verdicts on `parts`; `classes` are the card's, in any order. `progress` is called with 1 for each part.
+
+    seen  called with each part, its frame's (H, W) and the whole verdict, of which only a row is kept; not in judge_ms
 
     Raises BadData if there are no parts, or parts without a label or with one the model does not know; BadFrame, with the
     path, if a picture cannot be read; BadModel if the model gives no usable answer.
@@ -83,6 +86,8 @@ def judge(
         kinds.append([verdict.kinds[name] for name in classes])
         severity.append(verdict.severity)
         decisions.append(DECISIONS.index(verdict.decision))
+        if seen is not None:
+            seen(part, (frame.shape[0], frame.shape[1]), verdict)
         if progress is not None:
             progress(1)
     truth = [position[part.label or ""] for part in parts]

@@ -1,4 +1,4 @@
-"""Measures a model on labelled parts: escapes, overkill, review load, accuracy, calibration, milliseconds."""
+"""Measures a model on labelled parts: escapes, overkill, review load, accuracy, calibration, where, milliseconds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.group_intervals import accuracy_counts, balanced_accuracy, group_intervals
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.judging import Judged, Part, judge
+from visiontune.runtime.localiser import Localiser
 from visiontune.runtime.measurement import Measurement, Span
 from visiontune.runtime.part_decisions import group_indices, part_decisions
 from visiontune.runtime.rate import Rate, exact_rate
@@ -50,9 +51,10 @@ def measure(
     progress    called with 1 for each part
 
     Raises BadData if there are no parts, or parts without a label or with one the model does not know, and for an
-    attribute in `by` that no part has; BadFrame, with the path, if a picture or mask cannot be read; BadModel if the model
-    gives no usable answer; CalibrationRefused for a prevalence outside 0..1, for costs without one, and for either where
-    there is no good class; ValueError for a confidence outside 0..1.
+    attribute in `by` that no part has; BadFrame, with the path, if a picture or mask cannot be read, or a mask that a heatmap
+    is compared with has another shape than its picture; BadModel if the model gives no usable answer; CalibrationRefused for
+    a prevalence outside 0..1, for costs without one, and for either where there is no good class; ValueError for a
+    confidence outside 0..1.
     """
     listed = list(parts)
     if not 0 < confidence < 1:
@@ -62,7 +64,9 @@ def measure(
     groups = [part.group for part in listed]
     numbers = group_indices(groups)
     columns, left_out = columns_of(listed, numbers, card.good, by)
-    judged = judge(inspector, listed, card.classes, progress)
+    masked = any(getattr(part, "mask", None) is not None for part in listed)
+    localiser = Localiser(card) if masked else None
+    judged = judge(inspector, listed, card.classes, progress, localiser.add if localiser else None)
     truth, right, sorts = judged.truth, judged.named == judged.truth, card.good is None
     passed, rejected = judged.decisions == PASS, judged.decisions == REJECT
     bad = truth != 0  # the good class is the first; without one, what is counted of this is left out below
@@ -110,6 +114,7 @@ def measure(
         intervals=group_intervals(totals, samples=bootstrap, confidence=confidence, escapes=not sorts),
         judge_ms=_span(judged.judge_ms),
         decode_ms=_span(judged.decode_ms),
+        localisation=localiser.result(confidence) if localiser else None,
     )
 
 

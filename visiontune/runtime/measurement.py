@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visiontune.runtime.at_line import AtLine
+from visiontune.runtime.localisation import Localisation
 from visiontune.runtime.measurement_table import table
 from visiontune.runtime.rate import Rate
 from visiontune.runtime.reliability import Calibration
@@ -57,6 +58,7 @@ class Measurement:
     intervals          bootstrap over groups of "balanced_accuracy", "top1", "escapes": (low, high), None
                        where undefined
     judge_ms           from a decoded frame to the verdict; decode_ms from the path to the decoded frame
+    localisation       how well the heatmap shows where; None for a model without one, or parts without masks
     """
 
     n: int
@@ -85,10 +87,14 @@ class Measurement:
     intervals: dict[str, tuple[float, float] | None]
     judge_ms: Span
     decode_ms: Span
+    localisation: Localisation | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return dataclasses.asdict(self)
+        """JSON-able; `localisation` only where there is one."""
+        found = dataclasses.asdict(self)
+        if self.localisation is None:
+            del found["localisation"]
+        return found
 
     def __str__(self) -> str:
         """The table of `table`."""

@@ -99,19 +99,21 @@ def regions(
     return tuple(made)
 
 
-def peaks(heatmap: NDArray[np.float32], *, span: Span, bands: RegionBands = DEFAULT) -> NDArray[np.float32]:
-    """For each cell of `heatmap` (h, w) the score of its region, whatever the high band is; -inf where there is none.
+def peaks(
+    heatmap: NDArray[np.float32], *, span: Span, bands: RegionBands = DEFAULT
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The scores of the regions that there would be if the high band were as low as can be: (h, w) and (k,).
 
-    So `peaks(...) >= bands.high` are the cells of `regions(...)`, and other high bands can be tried without cutting anew.
+    The first says of each cell of `heatmap` (h, w) the score of its region, -inf where there is none; the second has each
+    region's once. So `>= bands.high` tells the cells of `regions(...)`, and other high bands can be tried without cutting anew.
     """
     x0, y0, x1, y1 = span
     found = warm(heatmap, bands.low)
     cell = (x1 - x0) / heatmap.shape[1] * ((y1 - y0) / heatmap.shape[0])
-    scores = np.where(found.cells >= _least_cells(bands, cell), found.peaks, np.float32(-np.inf))
+    large = found.cells >= _least_cells(bands, cell)
     spread = np.full(heatmap.shape, -np.inf, np.float32)
-    runs = found.runs
-    spread[heatmap >= bands.low] = np.repeat(scores[runs.owner], runs.ends - runs.starts)
-    return spread
+    spread[heatmap >= bands.low] = found.runs.spread(np.where(large, found.peaks, np.float32(-np.inf)))
+    return spread, found.peaks[large]
 
 
 def likeliest_defect(kinds: Mapping[str, float], good: str | None) -> str:
