@@ -9,6 +9,7 @@ from visiontune import Bands, ModelCard
 from visiontune.runtime.adjust import BACK, GONE
 from visiontune.runtime.describe import describe
 from visiontune.runtime.model import load_card
+from visiontune.runtime.region_bands import RegionBands
 
 
 def test_for_people(visiontune, model):
@@ -78,3 +79,60 @@ def test_wrong_use_changes_nothing(visiontune, mine, wrong):
     found = visiontune("card", mine, *wrong)
     assert found.status == 2 and found.err.count("\n") == 1
     assert mine.read_bytes() == before
+
+
+# regions
+
+
+@pytest.fixture
+def heated(tmp_path):
+    path = tmp_path / "heated.onnx"
+    path.write_bytes(line_model(a_card(bands=Bands(0.3, 0.7, {"confidence": 0.95})), heatmap=True))
+    return path
+
+
+def test_regions_are_set_and_what_is_not_given_stays(visiontune, heated):
+    before = load_card(heated)
+    found = visiontune("card", heated, "--set-regions", "0.2", "0.6", "--note", "J. Doe: small chips")
+    assert found.status == 0 and "regions set; decisions stay as they are" in found.err
+    assert "heatmap from 0.2 where it reaches 0.6" in found.out and "J. Doe: small chips" in found.out
+    found = visiontune("card", heated, "--min-area", "12", "--pixel-mm", "0.05", "0.1", "--json")
+    card = ModelCard.from_dict(json.loads(found.out))
+    assert card == load_card(heated)
+    assert card.regions == RegionBands(low=0.2, high=0.6, min_area=12, pixel_mm=(0.05, 0.1))
+    assert [entry["what"] for entry in card.history] == ["regions", "regions"]
+    assert card.history[1]["from"]["min_area"] == 0 and card.history[1]["to"]["min_area"] == 12
+    assert (card.bands, card.golden, card.proof) == (before.bands, before.golden, before.proof)
+    assert visiontune("verify", heated).status == 0
+    assert visiontune("card", heated, "--set-bands", "0.1", "0.2").status == 0
+    assert load_card(heated).regions == card.regions
+
+
+def test_regions_that_are_already_so_write_nothing(visiontune, heated):
+    before = heated.read_bytes()
+    found = visiontune("card", heated, "--set-regions", "0.3", "0.5")
+    assert found.status == 0 and "already so" in found.err
+    assert heated.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--set-regions", "0.6", "0.5"), "low <= high"),
+        (("--set-regions", "nan", "0.5"), "card.regions.low"),
+        (("--min-area", "-1"), ">= 0"),
+        (("--pixel-mm", "0", "1"), "> 0"),
+        (("--set-regions", "0.1", "0.5", "--set-bands", "0.1", "0.2"), "not allowed"),
+        (("--min-area", "3", "--restore-bands"), "one change at a time"),
+    ],
+)
+def test_wrong_regions_change_nothing(visiontune, heated, wrong, said):
+    before = heated.read_bytes()
+    found = visiontune("card", heated, *wrong)
+    assert found.status == 2 and said in found.err and found.err.count("\n") == 1
+    assert heated.read_bytes() == before
+
+
+def test_a_model_without_a_heatmap_has_no_regions(visiontune, mine):
+    found = visiontune("card", mine, "--min-area", "3")
+    assert found.status == 2 and "expected a model with a heatmap" in found.err

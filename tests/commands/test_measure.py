@@ -210,3 +210,25 @@ def test_wrong_options_are_one_line(visiontune, model, parts, option):
     found = visiontune("measure", model, parts, *option)
     assert (found.status, found.out) == (2, "")
     assert found.err.startswith("visiontune: ") and found.err.count("\n") == 1
+
+
+def test_masks_are_compared_with_the_heatmap(visiontune, parts, tmp_path):
+    heat = np.zeros((256, 2, 2), np.float32)
+    heat[200:, 0, 1] = 1
+    rows = {"severity": np.linspace(0, 1, 256), "heatmap": heat}
+    (tmp_path / "m.onnx").write_bytes(table_model(rows))
+    Image.fromarray(np.array([[0, 255], [0, 0]], np.uint8)).save(parts / "mask.png")
+    lines = ["path,label,mask"]
+    for path in sorted(parts.rglob("*_*.png")):
+        name = path.relative_to(parts).as_posix()
+        lines.append(f"{name},{path.parent.name},{'mask.png' if path.parent.name == 'crack' else ''}")
+    (parts / "manifest.csv").write_text("\n".join(lines) + "\n")
+    found = visiontune("measure", tmp_path / "m.onnx", parts, "--split", "all")
+    assert (found.status, found.err) == (0, "")
+    (line,) = [line for line in found.lines if line.startswith("found")]
+    assert "20/40" in line
+    where = json.loads(visiontune("measure", tmp_path / "m.onnx", parts, "--split", "all", "--json").out)[
+        "localisation"
+    ]
+    assert where["found"]["hits"] == 20 and where["good"] == 40
+    assert where["iou"]["crack"] == 0.5

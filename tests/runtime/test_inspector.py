@@ -237,6 +237,7 @@ def test_regions_follow_the_bands_in_the_card():
     assert found(RegionBands(low=0.2, high=0.3)) == [hot, warm]
     assert found(RegionBands(low=0.2, high=0.3, min_area=201)) == [warm]
     assert found(RegionBands(high=0.95)) == []
+    assert found(RegionBands(high=0.9)) == [hot]  # though float32(0.9) < 0.9
     ((_, _, length),) = found(RegionBands(pixel_mm=(0.1, 0.2)))
     assert length == pytest.approx(np.hypot(2, 2))
 

@@ -19,6 +19,7 @@ from tests.runtime.test_aupimo import slow as slow_aupimo
 from visiontune import BadFrame, BadModel, Verdict
 from visiontune.runtime import aupimo as aupimo_file
 from visiontune.runtime import binomial, poisson
+from visiontune.runtime.aupro import aupro
 from visiontune.runtime.card import InputSpec
 from visiontune.runtime.localiser import Localiser
 from visiontune.runtime.region_bands import RegionBands
@@ -186,6 +187,17 @@ def test_aupimo_of_maps_with_its_limits_widened(tmp_path, monkeypatch):
 # the traps
 
 
+def test_a_cell_at_the_very_band_counts_as_it_does_on_the_line(tmp_path):
+    """0.9 and 0.3 are no float32: cell and band must be rounded alike."""
+    card = a_card(regions=RegionBands(low=0.3, high=0.9))
+    heat = one_spot()[::2, ::3] * np.float32(0.9)
+    found = located(
+        tmp_path, [("crack", one_spot(), heat, "crack"), ("good", None, heat, "crack")], card=card
+    )
+    assert (found.found.hits, found.false_regions.count, found.good_with_false.hits) == (1, 1, 1)
+    assert found.iou_any > 0
+
+
 def one_spot():
     mask = np.zeros(FRAME, bool)
     mask[4:6, 6:9] = True
@@ -288,6 +300,44 @@ def test_masks_of_another_shape_are_refused(tmp_path, shape):
 def test_a_heatmap_that_is_no_number_is_refused(tmp_path, value):
     with pytest.raises(BadModel, match=r"NaN or infinity for 0\.png"):
         located(tmp_path, [("crack", one_spot(), np.full((2, 2), value), "crack")])
+
+
+@pytest.mark.parametrize("spread", ["beta", "sigmoid", "sure"])
+def test_bins_move_the_figures_of_continuous_scores_by_next_to_nothing(tmp_path, spread):
+    rng = np.random.default_rng(0)
+    draw = {
+        "beta": lambda: rng.beta(0.3, 3, (128, 128)),
+        "sigmoid": lambda: 1 / (1 + np.exp(-rng.normal(-4, 2, (128, 128)))),
+        "sure": lambda: 1 / (1 + np.exp(-rng.normal(8, 3, (128, 128)))),
+    }[spread]
+    localiser, scores, marks, shares, goods = Localiser(a_card()), [], [], [], []
+    for index in range(30):
+        mask, heat = np.zeros((128, 128), bool), draw().astype(np.float32)
+        if index % 2:
+            side = rng.integers(2, 20)
+            mask[rng.integers(0, 100) :, rng.integers(0, 100) :][:side, :side] = True
+            heat[mask] = 1 - (1 - heat[mask]) * rng.random(mask.sum()) ** rng.choice([0.3, 3, 30])
+            localiser.add(Part(Path("a"), "crack", saved(tmp_path, mask, "m")), mask.shape, verdict(heat))
+            shares.append(heat[mask])
+        else:
+            localiser.add(Part(Path("a"), "good"), mask.shape, verdict(heat))
+            goods.append(heat.ravel())
+        scores.append(heat.ravel())
+        marks.append(mask.ravel())
+    scores, marks = np.concatenate(scores), np.concatenate(marks)
+    levels, where = np.unique(scores, return_inverse=True)  # every score its own bin
+
+    def mean_share(pictures):
+        return sum(
+            np.bincount(np.searchsorted(levels, one), minlength=len(levels)) / len(one) for one in pictures
+        ) / len(pictures)
+
+    found = localiser.result(0.95)
+    assert found.pixel_ap == pytest.approx(average_precision_score(marks, scores), abs=1e-4)
+    unmarked = np.bincount(where, ~marks, len(levels))
+    assert found.aupro == pytest.approx(aupro(mean_share(shares), unmarked), abs=1e-4)
+    expected = aupimo_file.aupimo(mean_share(shares), mean_share(goods))
+    assert found.aupimo == pytest.approx(expected, abs=1e-4)
 
 
 def test_memory_does_not_grow_with_the_pictures():

@@ -19,6 +19,9 @@ Where a manifest says which camera, lot or line a part is of, these are compared
 (Holm) for how many cameras, say, there are: if they were all alike, at most one such list in twenty would show any p
 below 0.05.
 
+Where the model gives a heatmap and parts have masks, it also says whether the right places were hot: defects found against
+false regions, overlap, pixel AP, AUPRO and AUPIMO; docs/pixels.md says what each of them is.
+
 --prevalence is the share of defective parts that the line makes, which a set seldom has: the figures are then also given
 per million of its parts, and with --costs what these parts cost in all. Bounds are exact, also those of the cost.
 

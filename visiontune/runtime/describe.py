@@ -84,6 +84,8 @@ def _is_change(entry: Any) -> bool:
 
 
 def _change(entry: Any) -> str:
+    if isinstance(entry, Mapping) and entry.get("what") == "regions":
+        return _shown({name: entry[name] for name in ("when", "what", "note", "to") if entry.get(name)}, 160)
     if not _is_change(entry):
         return _shown(entry)
     edges = [

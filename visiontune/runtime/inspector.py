@@ -71,6 +71,7 @@ class Inspector:
         self._classes = self._card.classes
         self._window = self._card.input.window
         self._regions = self._card.regions or DEFAULT
+        self._hot_from = float(np.float32(self._regions.high))  # as a heatmap's float32 compares with it
         # In float32, as the graph compares; kept as floats because those compare faster.
         self._review_from = float(np.float32(self._card.bands.review_from))
         self._reject_from = float(np.float32(self._card.bands.reject_from))
@@ -220,7 +221,7 @@ class Inspector:
         peak = float(heatmap.max())
         if math.isnan(peak):
             return None
-        if peak < self._regions.high:  # most frames of a line end here
+        if peak < self._hot_from:  # most frames of a line end here
             return ()
         span = roi_pixels(frame.shape[0], frame.shape[1], self._card.input.roi)
         kind = likeliest_defect(verdict.kinds, self._card.good) or verdict.kind

@@ -12,14 +12,17 @@ MOST_NAMES = 3  # of pictures that were left out; the JSON has all
 def localisation_lines(found: Localisation, wide: int) -> list[str]:
     """The lines, the first one empty; names stand in a column `wide` characters wide."""
     marked = f"{found.found.of} defects marked in {found.masked} pictures"
-    lines = ["", f"where: heatmap against masks, {marked}, {found.good} good pictures"]
+    lines = [
+        "",
+        f"where: heatmap against masks, {marked}, {found.good} good pictures; bounds if these are independent",
+    ]
     beyond = f"; {found.outside} lie outside the region of interest" if found.outside else ""
     lines.append(_rate("found", wide, found.found, f"defects that a region touches{beyond}"))
     if found.found_at is not None:
         at = found.found_at
         band = "any region counts" if at.above is None else f"high band above {at.above:.3g}"
         every = f"one false region in {1 / at.per_frame:.0f} good pictures"
-        lines.append(_rate("  at most", wide, at.found, f"{every}: {band}, read off these pictures"))
+        lines.append(_rate("  if at most", wide, at.found, f"{every}: {band}, read off these pictures"))
     if found.false_regions is not None:
         false = found.false_regions
         count, bounds = f"{false.count}/{false.frames}", f"[{false.low:.3f}, {false.high:.3f}]"

@@ -38,6 +38,7 @@ class Localiser:
         self._good = card.good
         self._roi = card.input.roi
         self._bands = card.regions or DEFAULT
+        self._hot_from = float(np.float32(self._bands.high))  # as a heatmap's float32 compares with it
         self._marked, self._unmarked, self._by_defect, self._by_picture, self._by_good = np.zeros((5, BINS))
         self._inside = 0  # defects in the region of interest
         self._masked_inside = 0  # pictures with such a defect
@@ -90,7 +91,7 @@ class Localiser:
         self._good_cells += where.size
         spread, scores = peaks(heatmap, span=span, bands=self._bands)
         self._false += scores.tolist()
-        hot = spread >= self._bands.high
+        hot = spread >= self._hot_from
         self._false_frames += bool(hot.any())
         self._count_overlap(hot, np.zeros(heatmap.shape), cell, verdict, None)
 
@@ -113,7 +114,7 @@ class Localiser:
         left = cell - marked
         left[left < 1e-9 * cell] = 0  # what rounding leaves of a cell that is marked all over
         np.add.at(self._unmarked, where.ravel(), left.ravel())
-        self._count_overlap(spread >= self._bands.high, marked, cell, verdict, label)
+        self._count_overlap(spread >= self._hot_from, marked, cell, verdict, label)
 
     def _add_defect(self, defect: Defect, where: NDArray[np.int64], spread: Heatmap) -> None:
         inside = defect.inside
@@ -158,13 +159,12 @@ class Localiser:
         if not (self._masked or self._empty or self._marked_good):
             return None
         hottest, false = np.array(self._hottest), np.array(self._false)
-        high = self._bands.high
-        alarms = int((false >= high).sum())
+        alarms = int((false >= self._hot_from).sum())
         some = self._goods > 0
         return Localisation(
             masked=self._masked,
             good=self._goods,
-            found=exact_rate(int((hottest >= high).sum()), len(hottest), confidence),
+            found=exact_rate(int((hottest >= self._hot_from).sum()), len(hottest), confidence),
             outside=self._outside,
             false_regions=_events(alarms, self._goods, confidence) if some else None,
             good_with_false=exact_rate(self._false_frames, self._goods, confidence) if some else None,
