@@ -46,9 +46,8 @@ def warm(heatmap: NDArray[np.float32], low: float) -> Warm:
     """The connected sets (8 neighbours) of cells >= low of a heatmap (h, w); NaN cells belong to none."""
     runs = connected(heatmap >= low)
     height, width = heatmap.shape
-    flat = np.full(
-        height * width + 1, -np.inf, np.float32
-    )  # one more, for the last run may end behind the last cell
+    # One cell more, for the last run may end behind the last one.
+    flat = np.full(height * width + 1, -np.inf, np.float32)
     flat[:-1] = heatmap.ravel()
     peaks = np.full(runs.count, -np.inf, np.float32)
     if runs.count:
