@@ -31,7 +31,7 @@ def test_what_a_sure_network_says_is_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(1.0, 1.001), (1.0, np.nextafter(np.float32(1), 2)), (-0.001, 0.0), (2, 3)]
+    ("low", "high"), [(1.0, 1.001), (1.0, np.nextafter(np.float32(1), np.float32(2))), (-0.001, 0.0), (2, 3)]
 )
 def test_nothing_is_clamped(low, high):
     assert bins(low) < bins(high)
