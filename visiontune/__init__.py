@@ -10,6 +10,7 @@ The lab, which makes such models, has its own door: `import visiontune.tune`.
 """
 
 from visiontune.runtime.adjust import set_bands
+from visiontune.runtime.adjust_regions import set_regions
 from visiontune.runtime.alarm import Alarm
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import ModelCard
@@ -28,6 +29,7 @@ from visiontune.runtime.errors import (
 )
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.monitor import Monitor
+from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.stream import Stream
 from visiontune.runtime.verdict import Region, Verdict
 from visiontune.version import __version__
@@ -48,10 +50,12 @@ __all__ = [
     "Overrun",
     "PrecisionRefused",
     "Region",
+    "RegionBands",
     "Stream",
     "TooSlow",
     "Verdict",
     "VisiontuneError",
     "__version__",
     "set_bands",
+    "set_regions",
 ]

@@ -42,7 +42,7 @@ def gated():
         backbone="test_resnet",
         pretrained=False,
         head=Classify(dropout=0.1),
-        unfreeze=Unfreeze(head=2, phase=2, confidence=0.999),
+        unfreeze=Unfreeze(shares=(0.5, 1.0), head=2, phase=2, confidence=0.999),
         size=(64, 64),
         batch=4,
         views=2,
