@@ -23,9 +23,9 @@ class Unfreeze:
                 errors). Before the first opening only the head trains: a fitted head keeps the features from being distorted
                 when they open (Kumar et al. 2022, arXiv 2202.10054).
     step        fixed: stages that an opening opens.
-    shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. Everything
-                at once ended best and cheapest wherever it was measured; with (0.5, 1.0) half of the cost first trains from
-                what the closed half gave once, which large backbones on few parts may want.
+    shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. With
+                (0.5, 1.0) half of the cost first trains from what the closed half gave once. Everything at once ended better
+                and cheaper on most sets of docs/benchmarks.md.
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
     phase       gated: epochs of a phase between.
     brief       gated: epochs of the phase in which everything is open. Its rate falls from the third on.
