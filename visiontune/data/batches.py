@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ class Batch(TypedDict):
     frames: torch.Tensor  # uint8 (N, h, w, 3), RGB
     label: torch.Tensor  # int64 (N,), index into the dataset's classes
     index: torch.Tensor  # int64 (N,), position in the share
+    mask: NotRequired[
+        torch.Tensor
+    ]  # uint8 (N, h, w): 0 good, 1 defect, 255 unknown; for heads that learn from masks
 
 
 class Item(TypedDict):
@@ -30,35 +33,52 @@ class Item(TypedDict):
     frames: NDArray[np.uint8]
     label: int
     index: int
+    mask: NotRequired[NDArray[np.uint8]]
 
 
 class Views(TorchDataset[Item]):
     """A share's pictures as the network shall see them in one view.
 
     View `v` of a picture is always the same pixels, whatever the worker, the order or the epoch it is asked in: its
-    augmentation is seeded by (run seed, sample id, v). `policy=None` gives the pictures as they are.
+    augmentation is seeded by (run seed, sample id, v). `policy=None` gives the pictures as they are. `masks` uint8 (n, h, w)
+    go through the same augmentation as their pictures.
     """
 
     def __init__(
-        self, share: Dataset, frames: Frames, *, policy: Policy | None, seed: int, view: int
+        self,
+        share: Dataset,
+        frames: Frames,
+        *,
+        policy: Policy | None,
+        seed: int,
+        view: int,
+        masks: NDArray[np.uint8] | None = None,
     ) -> None:
         if len(share) != len(frames):
             raise ValueError(f"{len(frames)} frames for {len(share)} samples")
+        if masks is not None and len(masks) != len(share):
+            raise ValueError(f"{len(masks)} masks for {len(share)} samples")
         self.frames = frames
         self.labels = label_indices(share)
         self.ids = [sample.id for sample in share]
         self.policy = policy
         self.seed = seed
         self.view = view
+        self.masks = masks
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Item:
         frame = self.frames[index]
+        mask = None if self.masks is None else self.masks[index]
         if self.policy is not None:
-            frame = self.policy(frame, seed=view_seed(self.seed, self.ids[index], self.view)).image
-        return {"frames": frame, "label": int(self.labels[index]), "index": index}
+            seen = self.policy(frame, seed=view_seed(self.seed, self.ids[index], self.view), mask=mask)
+            frame, mask = seen.image, seen.mask
+        item: Item = {"frames": frame, "label": int(self.labels[index]), "index": index}
+        if mask is not None:
+            item["mask"] = mask
+        return item
 
 
 def label_indices(share: Dataset) -> NDArray[np.int64]:
@@ -102,8 +122,11 @@ def evaluation_batches(views: Views, *, batch: int) -> DataLoader[Batch]:
 
 def collate(items: Sequence[Item]) -> Batch:
     """Stacks pictures into a batch."""
-    return {
+    batch: Batch = {
         "frames": torch.from_numpy(np.stack([item["frames"] for item in items])),
         "label": torch.tensor([item["label"] for item in items]),
         "index": torch.tensor([item["index"] for item in items]),
     }
+    if "mask" in items[0]:
+        batch["mask"] = torch.from_numpy(np.stack([item["mask"] for item in items]))
+    return batch

@@ -27,6 +27,7 @@ class Classify:
     """
 
     task: ClassVar[str] = "classify"
+    taps: ClassVar[str] = "pooled"
     smoothing: float = 0.0
     dropout: float = 0.0
     adjust: str = "auto"
@@ -79,18 +80,28 @@ class ClassifyNet(HeadNet):
         logits: Tensor = self.linear(self.dropout(self.standardise(features)))
         return logits
 
-    def losses(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    @property
+    def adjusted(self) -> bool:
+        """Whether the loss adjusts its logits by the classes' prior."""
+        return bool(self.prior.any())
+
+    def losses(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Cross entropy (N,) of logits + log prior against `targets["label"]` int64 (N,), in nats."""
         smoothing = self.options.smoothing if self.training else 0.0
         return functional.cross_entropy(
-            raw + self.prior, targets["label"], label_smoothing=smoothing, reduction="none"
+            logits + self.prior, targets["label"], label_smoothing=smoothing, reduction="none"
         )
 
-    def answer(self, raw: Tensor) -> dict[str, Tensor]:
-        """kinds = softmax(logits / temperature); severity = the sum over the defects, or 1 - max without a good class.
+    def judged(self, logits: Tensor) -> dict[str, Tensor]:
+        """kinds and severity of logits / temperature."""
+        return in_words(logits / self.temperature, good=self.good)
 
-        Summing the defects instead of 1 - P(good) keeps small severities precise, where the bands are set.
-        """
-        kinds = (raw / self.temperature).softmax(dim=1)
-        severity = kinds[:, 1:].sum(dim=1) if self.good else 1 - kinds.amax(dim=1)
-        return {"severity": severity.clamp(0, 1), "kinds": kinds}
+
+def in_words(logits: Tensor, *, good: bool) -> dict[str, Tensor]:
+    """kinds = softmax(logits); severity = the sum over the defects, or 1 - max where there is no `good` class.
+
+    Summing the defects instead of 1 - P(good) keeps small severities precise, where the bands are set.
+    """
+    kinds = logits.softmax(dim=1)
+    severity = kinds[:, 1:].sum(dim=1) if good else 1 - kinds.amax(dim=1)
+    return {"severity": severity.clamp(0, 1), "kinds": kinds}

@@ -5,10 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+
+PYRAMID = "pyramid"  # of Head.taps
+
+Features = Tensor | tuple[Tensor, ...]  # pooled (N, F); or pooled and maps (N, C, h, w), the finest first
+Raw = Tensor | tuple[Tensor, ...]  # what a head gives before it is put in the line's words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """What a backbone gives a head that asks for `taps = "pyramid"`: `pooled` features, and maps from the finest to the coarsest.
+
+    `channels` and `strides` (pixels of the input to a cell) are those of the maps.
+    """
+
+    pooled: int
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,34 +47,58 @@ class HeadNet(nn.Module, ABC):
         self.register_buffer("temperature", torch.ones(()))
 
     @abstractmethod
-    def forward(self, features: Tensor) -> Tensor:
-        """Raw output from the backbone's features; what `losses` and `answer` read."""
+    def forward(self, features: Any) -> Any:
+        """Raw output from the backbone's features (see Head.taps)."""
+
+    def logits(self, raw: Any) -> Tensor:
+        """The frame's logits (N, C) in a raw output: what the temperature divides, `losses` and `judged` read."""
+        found: Tensor = raw
+        return found
 
     @abstractmethod
-    def losses(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Loss of each picture, (N,)."""
+    def losses(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Loss of each picture by the frame's logits, (N,)."""
 
-    def loss(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    def map_losses(self, raw: Any, targets: Mapping[str, Tensor]) -> Tensor | None:
+        """Loss of each picture by what the head says beside the frame's logits, (N,); None where it says no more."""
+        return None
+
+    def loss(self, raw: Any, targets: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch, a scalar."""
-        return self.losses(raw, targets).mean()
+        losses = self.losses(self.logits(raw), targets)
+        more = self.map_losses(raw, targets)
+        return losses.mean() if more is None else (losses + more).mean()
 
-    def tempered(self, raw: Tensor, temperature: float) -> Tensor:
-        """The raw output as if the temperature were `temperature`: what `losses` of a calibrated network reads."""
-        return raw / temperature
+    def tempered(self, logits: Tensor, temperature: float) -> Tensor:
+        """The frame's logits as if the temperature were `temperature`: what `losses` of a calibrated network reads."""
+        return logits / temperature
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether the loss counts classes otherwise than the pictures do, so that calibration has to weigh them."""
+        return False
 
     @abstractmethod
-    def answer(self, raw: Tensor) -> dict[str, Tensor]:
+    def judged(self, logits: Tensor) -> dict[str, Tensor]:
+        """severity (N,) and kinds (N, C) of frames with these logits (N, C)."""
+
+    def answer(self, raw: Any) -> dict[str, Tensor]:
         """The line's words: severity (N,), kinds (N, C), and whatever optional ones the head speaks.
 
         This runs inside the exported graph, so it may use only what exports to plain ONNX operators.
         """
+        return self.judged(self.logits(raw))
 
 
 class Head(Protocol):
-    """A recipe's choice of head: a frozen dataclass of its options."""
+    """A recipe's choice of head: a frozen dataclass of its options.
+
+    `taps` says what it needs of the backbone: "pooled" features (N, F), or the "pyramid", (pooled, map, map, ...).
+    """
 
     task: ClassVar[str]
+    taps: ClassVar[str]
 
-    def build(self, features: int, labels: Labels) -> HeadNet:
-        """The module for a backbone that gives `features` pooled features."""
+    def build(self, features: Any, labels: Labels) -> HeadNet:
+        """The module for a backbone that gives so many pooled `features` (int), or such a Pyramid."""
         ...

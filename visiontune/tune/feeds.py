@@ -16,6 +16,7 @@ from torch import Tensor
 from visiontune.data.batches import Shuffled, Views, evaluation_batches, label_indices, training_batches
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset
+from visiontune.runtime.whole import whole
 from visiontune.tune.costs import Cost
 from visiontune.tune.net import Net
 from visiontune.tune.prefix import GIGABYTE, PrefixCache, TooLarge, plan
@@ -29,19 +30,28 @@ WORTH = 0.4  # share of the forward cost below which closed stages give large te
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3)."""
+    """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3), and its masks, uint8 (n, h, w), or None."""
 
     data: Dataset
     frames: Frames
+    masks: NDArray[np.uint8] | None = None
 
 
 class KeptBatches:
-    """Batches of stored tensors: {"kept": float16 or float32 (N, ...), "label": int64 (N,)}."""
+    """Batches of stored tensors: {"kept": float16 or float32 (N, ...), "label": int64 (N,)}, and "mask" where there are masks."""
 
     def __init__(
-        self, kept: NDArray[Any], labels: NDArray[np.int64], order: Iterable[int], batch: int, *, whole: bool
+        self,
+        kept: NDArray[Any],
+        labels: NDArray[np.int64],
+        order: Iterable[int],
+        batch: int,
+        *,
+        whole: bool,
+        masks: NDArray[np.uint8] | None = None,
     ) -> None:
         self.kept, self.labels, self.order = kept, labels, np.array(list(order))
+        self.masks = masks
         size = min(batch, len(self.order))
         end = len(self.order) if whole else len(self.order) // size * size
         self.starts = range(0, end, size)
@@ -53,10 +63,13 @@ class KeptBatches:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for start in self.starts:
             rows = self.order[start : start + self.size]
-            yield {
+            found = {
                 "kept": torch.from_numpy(self.kept[rows]),
                 "label": torch.from_numpy(self.labels[rows]),
             }
+            if self.masks is not None:
+                found["mask"] = torch.from_numpy(self.masks[rows])
+            yield found
 
 
 class Feeds:
@@ -152,19 +165,34 @@ class Feeds:
     ) -> None:
         assert self.cache is not None
 
+        masks: list[Tensor] = []
+
         def frames() -> Iterator[Tensor]:
+            masks.clear()
             for batch in evaluation_batches(views, batch=64):
                 yield batch["frames"].to(self.net.mean.device)
+                if "mask" in batch:
+                    masks.append(batch["mask"])
                 step(len(batch["frames"]))
 
         while True:
             try:
-                return self.cache.fill(key, frames(), len(views), closed=closed)
+                self.cache.fill(key, frames(), len(views), closed=closed)
+                break
             except TooLarge:  # once for each cut at most
                 continue
+        if views.masks is not None and key != VAL and not self._mask_file(key).is_file():
+            if not masks:  # the tensors were there already: a kill came between
+                masks = [batch["mask"] for batch in evaluation_batches(views, batch=64)]
+            with whole(self._mask_file(key)) as draft, draft.open("wb") as file:
+                np.save(file, torch.cat(masks).numpy())
+
+    def _mask_file(self, key: str) -> Path:
+        return self.folder / f"{key.replace(' ', '-')}.masks.npy"
 
     def _views(self, share: Share, view: int) -> Views:
-        return Views(share.data, share.frames, policy=self.recipe.policy, seed=self.recipe.seed, view=view)
+        recipe, masks = self.recipe, share.masks
+        return Views(share.data, share.frames, policy=recipe.policy, seed=recipe.seed, view=view, masks=masks)
 
     def training(self, epoch: int, phase: Phase) -> Any:
         """Shuffled batches of an epoch. The order depends on seed and epoch alone."""
@@ -173,11 +201,15 @@ class Feeds:
         if self.cache is not None and self.returning(phase) and closed in self.cache.cuts:
             order = Shuffled(len(self.train.data), seed=recipe.seed, epoch=epoch).order
             key = view_key(view)
-            if not self.cache.filled(key, closed):
+            masked = self.train.masks is not None
+            if not self.cache.filled(key, closed) or (masked and not self._mask_file(key).is_file()):
                 self._say(f"computing the closed stages of {key} of each picture")
                 self._fill(key, self._views(self.train, view), lambda _: None, closed=closed)
             kept = self.cache.kept(key, closed)
-            return KeptBatches(kept, label_indices(self.train.data), order, recipe.batch, whole=False)
+            masks = np.load(self._mask_file(key), mmap_mode="r") if masked else None
+            return KeptBatches(
+                kept, label_indices(self.train.data), order, recipe.batch, whole=False, masks=masks
+            )
         return training_batches(
             self._views(self.train, view), batch=recipe.batch, seed=recipe.seed, epoch=epoch
         )
@@ -188,7 +220,12 @@ class Feeds:
         if self.cache is not None and closed in self.cache.cuts:
             order = range(len(self.val.data))
             return KeptBatches(
-                self.cache.kept(VAL, closed), label_indices(self.val.data), order, 256, whole=True
+                self.cache.kept(VAL, closed),
+                label_indices(self.val.data),
+                order,
+                256,
+                whole=True,
+                masks=self.val.masks,
             )
         return evaluation_batches(plain_views(self.val), batch=2 * self.recipe.batch)
 
@@ -211,11 +248,10 @@ class Feeds:
             ]
         return np.concatenate(rows)
 
-    def raw(self, batch: dict[str, Tensor], phase: Phase) -> Tensor:
+    def raw(self, batch: dict[str, Tensor], phase: Phase) -> Any:
         """The head's raw output for a batch of either sort."""
         if "kept" not in batch:
-            raw: Tensor = self.net(batch["frames"])
-            return raw
+            return self.net(batch["frames"])
         assert self.cache is not None
         cut = self.cache.cuts[self._closed(phase)]
         kept = batch["kept"].float()
@@ -231,4 +267,4 @@ def view_key(view: int) -> str:
 
 def plain_views(share: Share) -> Views:
     """A share without augmentation."""
-    return Views(share.data, share.frames, policy=None, seed=0, view=0)
+    return Views(share.data, share.frames, policy=None, seed=0, view=0, masks=share.masks)

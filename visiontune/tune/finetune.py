@@ -7,16 +7,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from visiontune.data.fit import Fit
+from visiontune.data.masks import DEFECT, load_masks
 from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
-from visiontune.heads import Labels
-from visiontune.runtime.errors import BadRecipe
+from visiontune.heads import Labels, Pyramid
+from visiontune.heads.head import PYRAMID
+from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
 from visiontune.tune.checkpoints import BEST, LAST, load_weights
@@ -27,7 +31,8 @@ from visiontune.tune.frozen import Frozen
 from visiontune.tune.learner import Learner
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
-from visiontune.tune.range_test import Rates, found_rates
+from visiontune.tune.pyramid import taps
+from visiontune.tune.range_test import USUAL, Rates, found_rates
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.resume import check_same, complete, data_stamp, prepared
 from visiontune.tune.run import Run
@@ -95,7 +100,7 @@ def finetune(
                 say=lambda line: console.print(f"  {line}", highlight=False, markup=False),
                 progress=step,
             )
-            shares[name] = Share(data=share, frames=frames)
+            shares[name] = Share(data=share, frames=frames, masks=masks_of(share, recipe))
     checkpoints = folder / "checkpoints"
     net = make_net(recipe, shares["train"].data)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
@@ -112,7 +117,7 @@ def finetune(
         # only now: what is cached, and how precisely, must not depend on phases that ended early
         feeds.phases = tuple(Phase(**phase) for phase in stored["phases"])
     else:
-        rates = found_rates(feeds) if recipe.lr == "auto" else Rates.given(float(recipe.lr))
+        rates = chosen_rates(feeds)
     learner = Learner(
         net, recipe, feeds, rates, frozen, best=checkpoints / BEST, compile=compile, settings=made
     )
@@ -164,5 +169,35 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
     )
     with torch.no_grad():
         features = backbone.eval()(torch.zeros(1, 3, *recipe.size)).shape[1]
-    net = Net(backbone, recipe.head.build(features, labels), mean=mean, std=std, size=recipe.size)
+    wanted = taps(backbone, recipe.size) if recipe.head.taps == PYRAMID else ()
+    given: int | Pyramid = features
+    if wanted:
+        given = Pyramid(
+            pooled=features,
+            channels=tuple(tap.channels for tap in wanted),
+            strides=tuple(tap.stride for tap in wanted),
+        )
+    head = recipe.head.build(given, labels)
+    net = Net(backbone, head, mean=mean, std=std, size=recipe.size, taps=wanted)
     return net.to(memory_format=torch.channels_last)
+
+
+def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:
+    """The masks of a share where the head learns from them. Raises BadData for wrong ones, and where train has none."""
+    if recipe.head.taps != PYRAMID:
+        return None
+    masks = load_masks(share, recipe.size, recipe.roi)
+    if any(sample.split == "train" for sample in share) and not (masks == DEFECT).any():
+        raise BadData(
+            f"{share.root}: expected masks that outline defects in train, found none that marks anything"
+            f"{' within roi' if recipe.roi else ''}; add some, or take the head Classify()"
+        )
+    return masks
+
+
+def chosen_rates(feeds: Feeds) -> Rates:
+    """The recipe's learning rate, or one found by trials; the usual one for heads that no short trial on features serves."""
+    recipe = feeds.recipe
+    if recipe.lr != "auto":
+        return Rates.given(float(recipe.lr))
+    return Rates.given(USUAL) if recipe.head.taps == PYRAMID else found_rates(feeds)

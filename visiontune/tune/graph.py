@@ -20,9 +20,14 @@ from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime.bands import Bands
 from visiontune.tune.fold import fold_into_linear
 from visiontune.tune.net import Net
+from visiontune.tune.pyramid import tapped
 
 STAND_IN = 0.731  # a division by 1 would be optimised away, and the file have no temperature to move
-TEMPERATURES = ("head.temperature", "temperature", "net/temperature")  # as exported, as renamed, as merged
+TEMPERATURES = (
+    "head.temperature",
+    "temperature",
+    "net/temperature",
+)  # as exported, as renamed, as merged
 
 
 class Core(nn.Module):
@@ -32,11 +37,12 @@ class Core(nn.Module):
         super().__init__()
         self.backbone = net.backbone
         self.head = net.head
+        self.taps = net.taps
         self.words = words
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """The answers in the order of `words`."""
-        answers = self.head.answer(self.head(self.backbone(pictures)))
+        answers = self.head.answer(self.head(tapped(self.backbone, pictures, self.taps)))
         return tuple(answers[word] for word in self.words)
 
 
@@ -47,7 +53,7 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
     twin.head.temperature.fill_(STAND_IN)
     example = torch.zeros(2, 3, *size)
     with torch.no_grad():
-        words = tuple(twin.head.answer(twin.head(twin.backbone(example))))
+        words = tuple(twin.head.answer(twin.answered(twin.features(example))))
     quiet = io.StringIO()
     with (
         warnings.catch_warnings(),

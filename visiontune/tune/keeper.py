@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ class Keeper:
     def _judged(self, phase: Phase, state: State) -> tuple[NDArray[np.float64], int]:
         """Val losses (n,), at their best temperature, and errors of the network with `state`, which it then holds."""
         tensors = dict(self.net.named_parameters()) | dict(self.net.named_buffers())
-        raws, targets = [], []
+        judged = []
         training = self.net.training
         self.net.eval()
         with torch.no_grad():
@@ -153,12 +153,11 @@ class Keeper:
                 tensors[name].copy_(value)
             for batch in self.feeds.validation(phase):
                 moved = {name: tensor.to(self.net.mean.device) for name, tensor in batch.items()}
-                raws.append(self.feeds.raw(moved, phase))
-                targets.append(moved["label"])
-            raw, labels = torch.cat(raws), torch.cat(targets)
-            errors = int((self.net.head.answer(raw)["kinds"].argmax(dim=1) != labels).sum())
+                judged.append(Seen.of(self.net.head, self.feeds.raw(moved, phase), moved))
+            seen = Seen.joined(judged)
+            errors = int((self.net.head.judged(seen.logits)["kinds"].argmax(dim=1) != seen.labels).sum())
         self.net.train(training)
-        return tempered_losses(self.net.head, raw, labels), errors
+        return tempered_losses(self.net.head, seen.logits, seen.labels, more=seen.more), errors
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, for a checkpoint of tensors and plain values."""
@@ -178,8 +177,38 @@ class Keeper:
         self._stored = stored["averages"]
 
 
-def tempered_losses(head: HeadNet, raw: Tensor, labels: Tensor) -> NDArray[np.float64]:
-    """Losses (n,) at the temperature that makes their mean smallest, within 1..20.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a loss of val is made of: the frames' logits (n, C), labels (n,), and the losses (n,) of what else a head says.
+
+    A head's maps are large: they are reduced to their losses batch by batch.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    more: Tensor | None
+
+    @classmethod
+    def of(cls, head: HeadNet, raw: Any, batch: Mapping[str, Tensor]) -> Seen:
+        """Of a batch and the head's raw output for it."""
+        more = head.map_losses(raw, batch)
+        return cls(logits=head.logits(raw), labels=batch["label"], more=more)
+
+    @classmethod
+    def joined(cls, some: Sequence[Seen]) -> Seen:
+        """Of several batches, in order."""
+        more = [one.more for one in some if one.more is not None]
+        return cls(
+            logits=torch.cat([one.logits for one in some]),
+            labels=torch.cat([one.labels for one in some]),
+            more=torch.cat(more) if more else None,
+        )
+
+
+def tempered_losses(
+    head: HeadNet, logits: Tensor, labels: Tensor, *, more: Tensor | None = None
+) -> NDArray[np.float64]:
+    """Losses (n,) at the temperature that makes their mean smallest, within 1..20; with `more` (n,), which no temperature moves.
 
     A network that grows sure of itself before it is wrong has a rising loss and falling errors; calibration takes that
     sureness out again, so what is kept is judged as it will ship. Nothing is made surer than it is: on a val share without
@@ -188,8 +217,10 @@ def tempered_losses(head: HeadNet, raw: Tensor, labels: Tensor) -> NDArray[np.fl
 
     def losses(log_temperature: float) -> NDArray[np.float64]:
         with torch.no_grad():
-            tempered = head.tempered(raw, math.exp(log_temperature))
-            return np.asarray(head.losses(tempered, {"label": labels}).double().cpu().numpy())
+            tempered = head.tempered(logits, math.exp(log_temperature))
+            found = head.losses(tempered, {"label": labels})
+            found = found if more is None else found + more
+            return np.asarray(found.double().cpu().numpy())
 
     span = (0.0, math.log(20.0))
     found = minimize_scalar(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from visiontune.tune.compiled import Compiled
 from visiontune.tune.feeds import Feeds
 from visiontune.tune.frozen import Frozen
-from visiontune.tune.keeper import Keeper, tempered_losses
+from visiontune.tune.keeper import Keeper, Seen, tempered_losses
 from visiontune.tune.l2_sp import StartingPoint
 from visiontune.tune.net import Net
 from visiontune.tune.range_test import Rates
@@ -29,7 +29,8 @@ from visiontune.tune.unfreeze import Phase, rate
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch did. Losses are mean cross entropies in nats; accuracies 0..1; seconds of wall and CPU time.
+    """What one epoch did. Losses are mean cross entropies in nats, with what a head loses on its map; accuracies 0..1; seconds of
+    wall and CPU time.
 
     `val_tempered` is the val loss at its best temperature, by which the run is judged. `open` is how many backbone stages
     trained, `lr` the highest learning rate that the head had.
@@ -78,7 +79,7 @@ class Learner(lightning.LightningModule):
         self.compiled = Compiled(net) if compile else None
         self.history: list[Epoch] = []
         self._losses: list[Tensor] = []
-        self._judged: list[tuple[Tensor, Tensor]] = []
+        self._judged: list[Seen] = []
         self._begun = -1  # the first epoch of the phase that is set up
         self._steps = 0
         self._clock = (0.0, 0.0)
@@ -149,7 +150,7 @@ class Learner(lightning.LightningModule):
         """Mean loss of a batch."""
         with nullcontext() if self.compiled is None else self.compiled.working():
             raw = self.feeds.raw(batch, self.phase(self.current_epoch))
-        loss = self.net.head.loss(raw, {"label": batch["label"]})
+        loss = self.net.head.loss(raw, batch)
         self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(batch["label"]))
         return loss
@@ -168,17 +169,19 @@ class Learner(lightning.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps what the network said, in float32 whatever the precision of training: so it is judged as it will ship."""
         with torch.autocast(self.device.type, enabled=False):
-            self._judged.append((self.feeds.raw(batch, self.phase(self.current_epoch)), batch["label"]))
+            raw = self.feeds.raw(batch, self.phase(self.current_epoch))
+            self._judged.append(Seen.of(self.net.head, raw, batch))
 
     def on_validation_epoch_end(self) -> None:
         """Fails the run if a frozen tensor moved, before anything of the epoch is kept; adds the epoch to the history."""
         self.frozen.check(self.net, f"in epoch {self.current_epoch}")
-        raw, labels = (torch.cat(column) for column in zip(*self._judged, strict=True))
+        seen = Seen.joined(self._judged)
         self._judged = []
-        val_loss = float(self.net.head.losses(raw, {"label": labels}).mean())
-        losses = tempered_losses(self.net.head, raw, labels)
-        predicted = self.net.head.answer(raw)["kinds"].argmax(1).cpu().numpy()
-        actual = labels.cpu().numpy()
+        plain = self.net.head.losses(seen.logits, {"label": seen.labels})
+        val_loss = float((plain if seen.more is None else plain + seen.more).mean())
+        losses = tempered_losses(self.net.head, seen.logits, seen.labels, more=seen.more)
+        predicted = self.net.head.judged(seen.logits)["kinds"].argmax(1).cpu().numpy()
+        actual = seen.labels.cpu().numpy()
         wall, cpu = self._clock
         done = Epoch(
             epoch=self.current_epoch,

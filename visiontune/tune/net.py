@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from visiontune.heads import HeadNet
+from visiontune.heads import Features, HeadNet, Raw
+from visiontune.tune.pyramid import Tap, tapped
 from visiontune.tune.stages import Stage, stages
 
 
 class Net(nn.Module):
-    """uint8 frames in, the head's raw output out.
+    """uint8 frames in, the head's raw output out. `taps` are the maps that the head reads beside the pooled features.
 
     `closed` stages run in eval mode and without gradient, whatever `train()` says.
     """
@@ -28,23 +30,36 @@ class Net(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         size: tuple[int, int],
+        taps: Sequence[Tap] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.taps = tuple(taps)
         self.head = head
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
         self.stages: tuple[Stage, ...] = stages(backbone, size=size)
         self.open = len(self.stages)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor) -> Any:
         """Raw head output from uint8 frames (N, h, w, 3), RGB, already at the model's size."""
-        return self.answered(self.backbone(self.normalised(frames)))
+        return self.answered(self.features(self.normalised(frames)))
 
-    def answered(self, features: Tensor) -> Tensor:
-        """Raw head output from pooled features (N, F)."""
+    def features(self, pictures: Tensor) -> Features:
+        """What the head reads of normalised pictures (N, 3, h, w): pooled (N, F), or (pooled, map, ...) where there are taps."""
+        return tapped(self.backbone, pictures, self.taps)
+
+    def answered(self, features: Features) -> Raw:
+        """Raw head output from what `features` gives."""
         # a class token is a slice with gaps, and sums over gaps round otherwise than over stored features without them
-        raw: Tensor = self.head(features.contiguous())
+        raw: Raw
+        if isinstance(features, Tensor):
+            raw = self.head(features.contiguous())
+        else:
+            pooled, *maps = features
+            raw = self.head(
+                (pooled.contiguous(), *(one.contiguous(memory_format=torch.channels_last) for one in maps))
+            )
         return raw
 
     def normalised(self, frames: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visiontune.heads import Features
 from visiontune.runtime.whole import remove_drafts, whole
 from visiontune.tune.cut import Cut, Uncuttable, prefixes
 from visiontune.tune.net import Net
@@ -83,7 +84,7 @@ def kind(cut: Cut, *, exact: bool) -> np.dtype[Any]:
     Pooled features are small, and their channels differ in offset and scale by orders of magnitude until the head
     standardises them, which float16 need not survive.
     """
-    return SINGLE if exact or cut.whole else HALF
+    return SINGLE if exact or (cut.whole and cut.packing is None) else HALF
 
 
 def cut_bytes(cut: Cut, *, exact: bool) -> int:
@@ -103,7 +104,7 @@ def checked(net: Net, closed: int, frames: Tensor) -> Cut:
     state = copy.deepcopy(twin.backbone.state_dict())
     try:
         cut = Cut(twin, closed, pictures)
-        plain = features_and_gradients(twin, lambda: twin.backbone(pictures))
+        plain = features_and_gradients(twin, lambda: twin.features(pictures))
         twin.backbone.load_state_dict(state)
         kept = prefixes([cut], pictures)[0]
         twin.backbone.load_state_dict(state)
@@ -119,14 +120,20 @@ def checked(net: Net, closed: int, frames: Tensor) -> Cut:
     return Cut(net, closed, pictures)
 
 
-def features_and_gradients(net: Net, run: Callable[[], Tensor]) -> dict[str, Tensor]:
+def features_and_gradients(net: Net, run: Callable[[], Features]) -> dict[str, Tensor]:
     """What a way gives: the features, and the gradient of their squares for every open parameter."""
     torch.manual_seed(0)
     net.zero_grad()
-    features = run()
-    if features.requires_grad:
-        features.square().sum().backward()  # type: ignore[no-untyped-call]
-    found = {"features": features.detach()}
+    given = run()
+    features = (
+        {"features": given}
+        if isinstance(given, Tensor)
+        else {f"features {i}": f for i, f in enumerate(given)}
+    )
+    squares = [one.square().sum() for one in features.values() if one.requires_grad]
+    if squares:
+        torch.stack(squares).sum().backward()  # type: ignore[no-untyped-call]
+    found = {name: one.detach() for name, one in features.items()}
     for name, parameter in net.backbone.named_parameters():
         if parameter.grad is not None:
             found[f"gradient of {name}"] = parameter.grad.clone()

@@ -81,18 +81,19 @@ class Run:
         return self.frames[split]
 
     def logits(self, split: str) -> NDArray[np.float32]:
-        """The head's raw output for every picture of a split, float32 (n, C)."""
+        """The frame's logits for every picture of a split, float32 (n, C)."""
         frames, rows = self.pictures(split), []
         self.net.eval()
         with torch.inference_mode():
             for start in range(0, len(frames), 64):
-                rows.append(self.net(torch.from_numpy(frames[start : start + 64])))
+                raw = self.net(torch.from_numpy(frames[start : start + 64]))
+                rows.append(self.net.head.logits(raw))
         return np.concatenate([row.numpy() for row in rows])
 
     def judge(self, split: str) -> Judged:
         """How the network judges every picture of a split: severity, kinds, true labels, parts."""
         with torch.inference_mode():
-            answers = self.net.head.answer(torch.from_numpy(self.logits(split)))
+            answers = self.net.head.judged(torch.from_numpy(self.logits(split)))
         share = self.data.share(split)
         return Judged(
             severity=answers["severity"].numpy(),
@@ -121,8 +122,7 @@ class Run:
         labels = label_indices(self.data.share("val"))
         if not len(labels):
             raise CalibrationRefused("the val share is empty; expected held-out parts to set bands on")
-        adjusted = bool(self.net.head.get_buffer("prior").any())
-        weights = class_weights(labels) if adjusted else np.ones(len(labels))
+        weights = class_weights(labels) if self.net.head.adjusted else np.ones(len(labels))
         temperature = fit_temperature(self.logits("val").astype(np.float64), labels, weights)
         self.net.head.temperature.fill_(temperature)
         judged = self.judge("val")
