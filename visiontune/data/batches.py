@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from visiontune.data.frames import Frames
+from visiontune.data.masks import DEFECT, UNKNOWN
 from visiontune.data.policy import Policy, view_seed
 from visiontune.data.samples import Dataset
 
@@ -74,11 +75,21 @@ class Views(TorchDataset[Item]):
         mask = None if self.masks is None else self.masks[index]
         if self.policy is not None:
             seen = self.policy(frame, seed=view_seed(self.seed, self.ids[index], self.view), mask=mask)
-            frame, mask = seen.image, seen.mask
+            frame, mask = seen.image, still_true(mask, seen.mask)
         item: Item = {"frames": frame, "label": int(self.labels[index]), "index": index}
         if mask is not None:
             item["mask"] = mask
         return item
+
+
+def still_true(mask: NDArray[np.uint8] | None, seen: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+    """The mask of a view; unknown everywhere where it lost the defect that the picture's own mask has.
+
+    A speck may fall between the pixels of a turned mask, or out of the crop: then nobody knows whether the view shows it.
+    """
+    if mask is not None and seen is not None and (mask == DEFECT).any() and not (seen == DEFECT).any():
+        return np.full_like(seen, UNKNOWN)
+    return seen
 
 
 def label_indices(share: Dataset) -> NDArray[np.int64]:

@@ -49,7 +49,9 @@ def load_masks(
         fitted = fitted_mask(marked, size, roi)
         return fitted if fitted.any() else np.full(size, UNKNOWN, np.uint8)
 
-    with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(
+        max(1, min(4, os.cpu_count() or 1))
+    ) as pool:  # a large mask takes 100 MB and more
         masks = np.stack(list(pool.map(made, share))) if len(share) else np.empty((0, *size), np.uint8)
     contradicted = [
         shown(sample.id)
@@ -95,17 +97,30 @@ def fitted_mask(
     pixel gets lost: see `surviving`.
     """
     x0, y0, x1, y1 = roi_pixels(marked.shape[0], marked.shape[1], roi)
-    inside = Image.fromarray(marked[y0:y1, x0:x1].astype(np.float32))
-    height, width = size
-    return surviving(np.asarray(inside.resize((width, height), Image.Resampling.BOX))).astype(np.uint8)
+    cover = marked[y0:y1, x0:x1].astype(np.float64)
+    for axis, cells in enumerate(size):
+        cover = shares(cover, cells, axis)
+    return surviving(cover).astype(np.uint8)
 
 
-def surviving(cover: NDArray[np.float32]) -> NDArray[np.bool_]:
+def shares(values: NDArray[np.float64], cells: int, axis: int) -> NDArray[np.float64]:
+    """Means over `cells` equal spans of an axis, whose edges may lie inside a pixel. (Pillow's BOX counts whole pixels and may
+    leave one out between two spans.)
+    """
+    turned = np.moveaxis(values, axis, 0)
+    sums = np.concatenate([np.zeros_like(turned[:1]), np.cumsum(turned, axis=0)])
+    edges = np.arange(cells + 1) * (len(turned) / cells)
+    below = np.minimum(edges.astype(np.int64), len(turned) - 1)
+    at = sums[below] + (edges - below)[:, None] * turned[below]
+    return np.moveaxis(np.diff(at, axis=0) * (cells / len(turned)), 0, axis)
+
+
+def surviving(cover: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Which cells count as defect, bool (h, w), by the share 0..1 of each that is marked.
 
     Those at least half marked; and, where no neighbour is half marked, those that are marked most among their neighbours:
     a speck keeps one cell, a hair its line, and a large defect does not swell.
     """
-    cover = np.round(cover, 5)  # equal shares shall be equal, however they were added up
+    cover = np.round(cover, 9)  # equal shares shall be equal, however they were added up
     most = ndimage.maximum_filter(cover, 3, mode="nearest")
     return np.asarray((cover >= 0.5) | ((cover > 0) & (most < 0.5) & (cover == most)))

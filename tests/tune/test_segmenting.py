@@ -1,0 +1,169 @@
+"""A run that learns from masks: cached or not the same bits, one file that says where, and the odd data sets."""
+
+import csv
+import io
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from visiontune import Inspector
+from visiontune.data.fit import Fit
+from visiontune.data.frames import Reader
+from visiontune.data.masks import load_masks
+from visiontune.heads import Segment
+from visiontune.runtime.errors import BadData, CalibrationRefused
+from visiontune.tune import Unfreeze, finetune, read
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_recipe):
+    return replace(tiny_recipe, head=Segment(width=16), unfreeze=Unfreeze(at=(1, 2)), epochs=4, views=2)
+
+
+def cooked(recipe, folder, out, **options):
+    said = io.StringIO()
+    run = finetune(recipe, read(folder), out=out, console=Console(file=said, width=200), **options)
+    return run, said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def cached(recipe, parts_folder, tmp_path_factory):
+    run, said = cooked(recipe, parts_folder, tmp_path_factory.mktemp("cached"))
+    run.calibrate(escapes=0.2, overkill=0.2, confidence=0.8)
+    run.export()
+    return run, said
+
+
+def same(here, there):
+    return [name for name, value in here.items() if not torch.equal(value, there[name])]
+
+
+def test_the_cache_of_maps_changes_no_bit(cached, recipe, parts_folder, tmp_path):
+    run, said = cached
+    assert "closed stages are computed once" in said and "not cached" not in said and "half" not in said
+    plain, said = cooked(replace(recipe, cache_gb=0), parts_folder, tmp_path / "plain")
+    assert "computed once" not in said
+    head = {name: value for name, value in plain.net.state_dict().items() if "temperature" not in name}
+    assert same(head, run.net.state_dict()) == []
+    assert [e.val_loss for e in plain.history] == [e.val_loss for e in run.history]
+
+
+def test_half_precision_stays_near(cached, recipe, parts_folder, tmp_path):
+    run, _ = cached
+    half, said = cooked(replace(recipe, cache_gb=0.007), parts_folder, tmp_path / "half")
+    assert "half precision" in said
+    for here, there in zip(half.history, run.history, strict=True):
+        assert here.val_loss == pytest.approx(there.val_loss, rel=5e-3)
+
+
+def test_a_run_that_was_cut_off_ends_in_the_same_bits(cached, recipe, parts_folder, tmp_path):
+    from lightning import Callback
+
+    run, _ = cached
+
+    class Off(Callback):
+        def on_train_epoch_start(self, trainer, module):
+            if trainer.current_epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cooked(recipe, parts_folder, tmp_path / "off", callbacks=[Off()])
+    for file in (tmp_path / "off/cache").glob("*.masks.npy"):
+        file.unlink()  # a kill between tensors and masks
+        break
+    again, _ = cooked(recipe, parts_folder, tmp_path / "off", resume=True)
+    weights = {name: value for name, value in again.net.state_dict().items() if "temperature" not in name}
+    assert same(weights, run.net.state_dict()) == []
+
+
+def test_training_lowers_the_maps_loss(recipe, parts_folder, tmp_path):
+    run, _ = cooked(
+        replace(recipe, epochs=12, unfreeze=Unfreeze.all(), lr=5e-3), parts_folder, tmp_path / "run"
+    )
+    share = run.data.share("train")
+    masks, frames = load_masks(share, (64, 64)), run.pictures("train")
+    with torch.inference_mode():
+        heat = run.net.head.answer(run.net(torch.from_numpy(frames[:])))["heatmap"].numpy()
+    marked = masks.reshape(len(masks), 16, 4, 16, 4).max(axis=(2, 4)) == 1
+    assert heat[marked].mean() > 3 * heat[~marked].mean()
+
+
+def test_the_file_says_where_as_torch_does(cached):
+    run, _ = cached
+    inspector = Inspector(run.model)
+    judged = run.judge("test")
+    fit = Reader(Fit(run.recipe.size))
+    for sample, severity in zip(run.data.share("test"), judged.severity, strict=True):
+        verdict = inspector(sample.path)
+        with torch.inference_mode():
+            answer = run.net.head.answer(run.net(torch.from_numpy(fit(sample.path)[None])))
+        assert verdict.heatmap.shape == (16, 16) and verdict.heatmap.dtype == np.float32
+        assert np.abs(verdict.heatmap - answer["heatmap"][0].numpy()).max() < 1e-3
+        assert verdict.severity == pytest.approx(float(severity), abs=1e-4)
+        assert verdict.decision == run.bands.decide(float(severity))
+    assert inspector.card.task == "segment"
+
+
+def edited(folder, target, change):
+    """A copy of the parts with a changed manifest."""
+    shutil.copytree(folder, target)
+    rows = list(csv.DictReader((target / "manifest.csv").open()))
+    rows = [row for row in rows if change(row) is not False]
+    with (target / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return target
+
+
+def test_labels_without_masks_take_part(recipe, parts_folder, tmp_path):
+    def change(row):
+        if row["exposure"] == "1":
+            row["mask"] = ""
+
+    folder = edited(parts_folder, tmp_path / "parts", change)
+    run, _ = cooked(replace(recipe, epochs=1, unfreeze=Unfreeze.never()), folder, tmp_path / "run")
+    assert np.isfinite(run.history[-1].val_loss)
+
+
+def test_no_mask_at_all_is_refused(recipe, parts_folder, tmp_path):
+    def change(row):
+        row["mask"] = ""
+
+    with pytest.raises(BadData, match="expected masks that outline defects in train, found none.*Classify"):
+        cooked(recipe, edited(parts_folder, tmp_path / "parts", change), tmp_path / "run")
+
+
+def test_no_defect_in_val_trains_and_then_certifies_nothing(recipe, parts_folder, tmp_path):
+    data = read(parts_folder)
+    parts = sorted({sample.group for sample in data if sample.label == data.good})
+
+    def split(sample):
+        if sample.label != data.good:
+            return "test" if int(sample.group[-1]) % 4 == 0 else "train"
+        return ("train", "val", "test")[parts.index(sample.group) % 3]
+
+    samples = tuple(replace(sample, split=split(sample)) for sample in data)
+    run = finetune(
+        replace(recipe, epochs=1, unfreeze=Unfreeze.never()),
+        replace(data, samples=samples),
+        out=tmp_path / "run",
+        console=Console(file=io.StringIO()),
+    )
+    assert np.isfinite(run.history[-1].val_loss)
+    with pytest.raises(CalibrationRefused, match="no defective part"):
+        run.calibrate()
+
+
+def test_a_frame_that_is_all_defect(recipe, parts_folder, tmp_path):
+    folder = tmp_path / "parts"
+    shutil.copytree(parts_folder, folder)
+    for mask in (folder / "masks").iterdir():
+        Image.fromarray(np.full((64, 64), 255, np.uint8)).save(mask)
+    run, _ = cooked(replace(recipe, epochs=1, unfreeze=Unfreeze.never()), folder, tmp_path / "run")
+    assert np.isfinite(run.history[-1].train_loss)
