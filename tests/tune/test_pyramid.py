@@ -89,7 +89,7 @@ def test_looking_leaves_the_modes_alone():
 
 
 def test_a_backbone_without_named_maps_is_refused():
-    with pytest.raises(BadRecipe, match="feature maps that timm names.*found none"):
+    with pytest.raises(BadRecipe, match=r"feature maps that timm names.*found none"):
         taps(nn.Flatten(), (64, 64))
 
 

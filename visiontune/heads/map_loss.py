@@ -8,7 +8,7 @@ from torch.nn import functional
 
 UNKNOWN = 255  # in a mask: nobody said where
 GAMMA = 2.0  # of the focal loss: how fast cells that are right already stop counting
-FOCAL = 10.0  # weight beside Dice: a focal loss is small, since most cells are right
+FOCAL = 2.0  # weight beside Dice: a focal loss is small, since most cells are right
 SMOOTH = 1.0  # cells; keeps Dice finite where nothing is marked
 
 
@@ -28,7 +28,7 @@ def map_losses(cells: Tensor, masks: Tensor, *, balance: float) -> Tensor:
     wrong = functional.binary_cross_entropy_with_logits(cells, target, reduction="none")
     focal = (1 - (-wrong).exp()) ** GAMMA * wrong
     marked, unmarked = target.sum(dim=1, keepdim=True), (1 - target).sum(dim=1, keepdim=True)
-    total = marked ** (1 - balance) + unmarked ** (1 - balance)
+    total = (marked > 0) * marked ** (1 - balance) + (unmarked > 0) * unmarked ** (1 - balance)
     per_mark = marked.clamp(min=1) ** -balance * target
     per_rest = unmarked.clamp(min=1) ** -balance * (1 - target)
     of_cells = (focal * (per_mark + per_rest)).sum(dim=1) / total[:, 0]

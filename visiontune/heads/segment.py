@@ -15,7 +15,7 @@ from visiontune.heads.head import HeadNet, Labels, Pyramid
 from visiontune.heads.map_loss import map_losses
 from visiontune.runtime.errors import BadRecipe
 
-RARE = -4.6  # log odds at which every cell begins, 1 in 100: else good area would be most of the first losses
+RARE = -2.2  # log odds around which cells begin, 1 in 10: else good area would be most of the first losses
 FLOOR = 1e-4  # share of the frame below which a hot area counts as none
 MASKED = "mask"  # the batch's word for masks
 
@@ -36,7 +36,7 @@ class Segment:
     task: ClassVar[str] = "segment"
     taps: ClassVar[str] = "pyramid"
     width: int = 32
-    balance: float = 0.5
+    balance: float = 1.0
     map_share: float = 1.0
     smoothing: float = 0.0
     dropout: float = 0.0
@@ -79,7 +79,6 @@ class SegmentNet(HeadNet):
         self.laterals = nn.ModuleList(lateral(channels, width) for channels in features.channels)
         self.merge = nn.ModuleList(separable(width) for _ in features.channels)
         self.cells = nn.Conv2d(width, 1, 1)
-        nn.init.normal_(self.cells.weight, std=0.01)
         nn.init.constant_(self.cells.bias, RARE)  # type: ignore[arg-type]
         self.classify = ClassifyNet(options.frame(), features.pooled + width + 2, labels)
 

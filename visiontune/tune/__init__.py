@@ -26,7 +26,7 @@ except ImportError as problem:
 from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
-from visiontune.heads import Classify
+from visiontune.heads import Classify, Segment
 from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
@@ -44,6 +44,7 @@ __all__ = [
     "KindCosts",
     "Recipe",
     "Run",
+    "Segment",
     "Unfreeze",
     "finetune",
     "main",

@@ -33,6 +33,7 @@ from visiontune.tune.calibrate import Judged
 from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
 from visiontune.tune.papers import by_pillow, for_core, for_viewers
+from visiontune.tune.prove_heatmap import prove_heatmap
 from visiontune.tune.reference import Witness, reference
 
 TOLERANCE = 1e-4  # largest difference of severity and kinds between torch and the file that a proof accepts
@@ -55,12 +56,15 @@ def export(
 
     The file is written under a temporary name, opened by the Inspector and fed every val picture from its own file bytes, and
     painted frames of odd sizes; what torch says of them is the reference. Raises ExportRefused, and leaves no file behind, if
-    a verdict differs from torch's or a severity or a kind's probability by more than 1e-4; the message names the worst picture.
+    a verdict differs from torch's, or a severity or a kind's probability by more than 1e-4, or a heatmap (looked at on some of
+    them) by more than 1e-3; the message names the worst picture.
     """
     body = core_model(net, card.input.size)
     model = line_model(body, net, bands, roi=roi)
-    golden, *probes = painted_answers(model.SerializeToString(), card)
+    graph = model.SerializeToString()
+    golden, *probes = painted_answers(graph, card)
     prove_painted(net, card, (golden, *probes))
+    prove_heatmap(graph, net, card, golden, val)
     card = replace(card, golden=golden, probes=tuple(probes))
     with ExitStack() as files:
         draft = files.enter_context(whole(path))

@@ -73,6 +73,11 @@ def finetune(
     those of the run that is resumed), BadRecipe (also for a keyword that cannot be taken, a compiler that fails, a frozen
     tensor that moved), Unwritable (a full disk: the last checkpoint is whole).
     """
+    if compile and recipe.head.taps == PYRAMID:
+        raise BadRecipe(
+            f"finetune(compile=True): expected a head on pooled features, got {type(recipe.head).__name__}, which reads maps "
+            "inside what would be compiled; leave compile out"
+        )
     console = console or Console(stderr=True)
     folder = Path(out) if out is not None else Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     with quiet():
