@@ -104,8 +104,10 @@ def main() -> int:
     return 0
 
 
-def made(folder: Path) -> Path:
-    """A MobileNet-class model from random weights, exported as any other: it costs what a good one costs."""
+def made(
+    folder: Path, backbone: str = "mobilenetv2_035", size: tuple[int, int] = (224, 224), *, core: bool = False
+) -> Path:
+    """A model from random weights, exported as any other: it costs what a good one costs. `core` adds the bare network."""
     from rich.console import Console
 
     from visiontune.data.painter import paint_folder
@@ -113,16 +115,16 @@ def made(folder: Path) -> Path:
 
     parts = paint_folder(folder / "parts", parts=40, exposures=1, size=(64, 64), seed=3)
     recipe = Recipe(
-        backbone="mobilenetv2_035",
+        backbone=backbone,
         pretrained=False,
         policy=policies.flat_sheet(),
-        size=(224, 224),
+        size=size,
         epochs=1,
         batch=16,
     )
     run = finetune(recipe, read(parts), out=folder / "run", console=Console(stderr=True, quiet=True))
     run.calibrate(escapes=0.5, overkill=0.5, confidence=0.5)
-    return run.export(folder / "mobilenetv2_035.onnx")
+    return run.export(folder / f"{backbone}.onnx", core=core)
 
 
 def size(text: str) -> tuple[int, int]:
