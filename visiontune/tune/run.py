@@ -137,7 +137,7 @@ class Run:
             "temperature": temperature,
         }
         for line in in_sentences(self.bands):
-            self.console.print(f"  {line}", highlight=False)
+            self.console.print(f"  {line}", highlight=False, soft_wrap=True)
         self.save()
         return self.bands
 
