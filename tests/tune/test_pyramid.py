@@ -6,9 +6,13 @@ import timm
 import torch
 from torch import nn
 
+from visiontune import Bands
 from visiontune.heads import Labels, Pyramid, Segment
 from visiontune.runtime.errors import BadRecipe
+from visiontune.runtime.golden import golden_frames
+from visiontune.runtime.model import open_session
 from visiontune.tune.cut import Cut, prefixes
+from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
 from visiontune.tune.packing import Packing
 from visiontune.tune.prefix import features_and_gradients
@@ -160,3 +164,23 @@ def test_packed_tensors_come_back_in_value_and_layout():
     assert rows.shape == (3, 5 + 168 + 168 + 36)
     for here, there in zip(packing.unpack(rows), tensors, strict=True):
         assert torch.equal(here, there) and here.stride() == there.stride()
+
+
+@pytest.mark.parametrize(
+    "name", ["test_resnet", "test_vit", pytest.param("test_convnext", marks=pytest.mark.slow)]
+)
+def test_the_graph_says_where_as_torch_does_for_any_number_of_frames(name):
+    net, size = net_of(name)
+    nn.init.normal_(net.head.classify.linear.weight, std=0.1)
+    nn.init.normal_(net.head.cells.weight, std=0.5)
+    net.eval()
+    model = line_model(core_model(net, size), net, Bands(0.3, 0.7), roi=None)
+    session = open_session(model.SerializeToString())
+    for count in (1, 3):
+        frames = golden_frames(count, count, size)
+        heatmap, severity = session.run(["heatmap", "severity"], {"frames": frames})
+        with torch.inference_mode():
+            answer = net.head.answer(net(torch.from_numpy(frames)))
+        assert heatmap.shape == (count, *net.taps[0].grid) and np.ptp(heatmap) > 0.01
+        assert np.abs(heatmap - answer["heatmap"].numpy()).max() < 1e-4
+        assert np.abs(severity - answer["severity"].numpy()).max() < 1e-4

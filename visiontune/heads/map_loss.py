@@ -8,7 +8,7 @@ from torch.nn import functional
 
 UNKNOWN = 255  # in a mask: nobody said where
 GAMMA = 2.0  # of the focal loss: how fast cells that are right already stop counting
-FOCAL = 2.0  # weight beside Dice: a focal loss is small, since most cells are right
+FOCAL = 10.0  # weight beside Dice: a focal loss is small, since most cells are right
 SMOOTH = 1.0  # cells; keeps Dice finite where nothing is marked
 
 

@@ -25,7 +25,7 @@ class Segment:
     """Detection of defects by pixels: heatmap, and severity and kinds that are learned from it.
 
     width      channels of the decoder.
-    balance    how much the size of a defect counts in the loss, 0..1: 0 weighs all cells alike, 1 all defects alike.
+    balance    how little the size of a defect counts in the loss, 0..1: 0 weighs all cells alike, 1 all defects alike.
     map_share  weight of the heatmap's loss beside the frame's, above 0.
     smoothing, dropout, adjust  of the frame's verdict, as in Classify.
 
@@ -36,7 +36,7 @@ class Segment:
     task: ClassVar[str] = "segment"
     taps: ClassVar[str] = "pyramid"
     width: int = 32
-    balance: float = 1.0
+    balance: float = 0.5
     map_share: float = 1.0
     smoothing: float = 0.0
     dropout: float = 0.0

@@ -38,8 +38,8 @@ class Cut:
     """The boundary above the lowest `closed` stages of a network, 1 or more.
 
     With all of them closed, the tensor that is kept is the pooled features themselves. Where the head reads taps, those of
-    closed stages are `packing`ed behind it. `frames` (N, 3, h, w) are normalised
-    pictures of one size; one forward pass on them finds the order of the modules. Raises Uncuttable.
+    closed stages are packed behind it, in one row a picture. `frames` (N, 3, h, w) are normalised pictures of one size; one
+    forward pass on them finds the order of the modules. Raises Uncuttable.
     """
 
     def __init__(self, net: Staged, closed: int, frames: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,8 @@ class Feeds:
             "train": [s.id for s in self.train.data],
             "val": [s.id for s in self.val.data],
         }
+        if self.train.masks is not None:
+            identity["masks"] = hashlib.sha256(self.train.masks.tobytes()).hexdigest()
         self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity, exact=made.exact)
         self._say = lambda line: console.print(f"  {line}", highlight=False)
         size = made.bytes_per_picture * pictures / 1e6

@@ -38,9 +38,11 @@ class Tap:
             return output
         if self.form == "channels last":
             return output.permute(0, 3, 1, 2)
-        height, width = self.grid
+        height, width = (
+            self.grid
+        )  # and no len() of the tensor: it would fix the number of frames in an exported graph
         cells = output[:, output.shape[1] - height * width :]
-        return cells.reshape(len(output), height, width, self.channels).permute(0, 3, 1, 2)
+        return cells.reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
 
 
 def taps(backbone: nn.Module, size: tuple[int, int]) -> tuple[Tap, ...]:

@@ -1,0 +1,217 @@
+"""Measures Segment against Unet and FPN of segmentation_models_pytorch: same backbone and weights, pictures, views and epochs.
+
+    python scripts/measure_segmentation.py DATA --backbone local-dir:PATH [--size 224] [--epochs 20] [--seeds 3] [--write]
+
+DATA holds masks and groups (parts). Theirs train with everything open from the start and their usual loss (Dice and cross
+entropy over kinds), AdamW at 1e-3 with warm-up and cosine. Ours is the recipe `defect_masks` with a fixed schedule of the same
+epochs. On test, which nobody has seen: IoU of each kind over all pictures at 0.5 (of ours, the frame's kind where the heatmap is
+hot); per-defect recall where the threshold lets through one false region per 100 good frames; CPU seconds of everything from
+the first picture on. Needs `pip install segmentation-models-pytorch` (MIT). `--write` puts the table into docs/benchmarks.md.
+"""
+
+import argparse
+import io
+import os
+import platform
+import shutil
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import benchmarks
+import numpy as np
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from rich.console import Console
+from scipy import ndimage
+from torch.nn import functional
+
+from visiontune.data.batches import Views, evaluation_batches, training_batches
+from visiontune.data.fit import Fit
+from visiontune.data.masks import UNKNOWN, load_masks
+from visiontune.data.store import load
+from visiontune.tune import Recipe, Segment, Unfreeze, finetune, policies, read, split
+from visiontune.tune.backbone import make_backbone, normalisation
+from visiontune.tune.unfreeze import rate
+
+AROUND = np.ones((3, 3))  # cells of a region touch by side or corner
+FALSE_REGIONS = 0.01  # per good frame
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    store = Path(tempfile.mkdtemp(prefix="segmentation-"))
+    rows = []
+    try:
+        for seed in range(given.seeds):
+            data = split(read(given.data), seed=seed)
+            for name, way in (("Segment", ours), ("smp.Unet", theirs), ("smp.FPN", theirs)):
+                heat, kinds, seconds = way(name, data, given, seed, store)
+                rows.append((name, *judged(data, heat, kinds, given.size), seconds))
+                print(
+                    seed,
+                    *(value if isinstance(value, str) else f"{value:.3f}" for value in rows[-1]),
+                    flush=True,
+                )
+    finally:
+        shutil.rmtree(store)
+    lines = table(rows)
+    print("\n".join(lines))
+    if given.write:
+        write(lines, given)
+
+
+def ours(_name, data, given, seed, store):
+    """Heatmaps (n, h, w) of the test share, kinds (n, h, w) that they name, and CPU seconds of training."""
+    head, rest = max(1, given.epochs // 4), given.epochs // 2
+    recipe = Recipe(
+        backbone=given.backbone,
+        head=Segment(),
+        policy=policies.flat_sheet(),
+        unfreeze=Unfreeze(at=(head, rest)),
+        size=(given.size, given.size),
+        epochs=given.epochs,
+        seed=seed,
+    )
+    begun = time.process_time()
+    run = finetune(
+        recipe, data, out=store / f"run-{seed}", store=store / "frames", console=Console(file=io.StringIO())
+    )
+    seconds = time.process_time() - begun
+    frames, heat, kinds = run.pictures("test"), [], []
+    with torch.inference_mode():
+        for start in range(0, len(frames), 32):
+            answer = run.net.head.answer(run.net(torch.from_numpy(frames[start : start + 32])))
+            heat.append(enlarged(answer["heatmap"][:, None], given.size)[:, 0].numpy())
+            defects = answer["kinds"][:, 1:].argmax(dim=1).numpy() + 1
+            kinds.append(np.broadcast_to(defects[:, None, None], heat[-1].shape))
+    shutil.rmtree(run.out)
+    return np.concatenate(heat), np.concatenate(kinds), seconds
+
+
+def theirs(name, data, given, seed, store):
+    """The same of a network of segmentation_models_pytorch, trained as its examples do."""
+    torch.manual_seed(seed)
+    size, fit = (given.size, given.size), Fit((given.size, given.size))
+    backbone = make_backbone(given.backbone, pretrained=True)
+    mean, std = (255 * torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(backbone))
+    architecture = backbone.pretrained_cfg["architecture"]
+    net = getattr(smp, name.partition(".")[2])(
+        f"tu-{architecture}", encoder_weights=None, classes=len(data.classes)
+    )
+    levels = net.encoder.model.feature_info.out_indices
+    # the same weights, padding and epsilon as ours
+    net.encoder.model = timm.create_model(
+        given.backbone, pretrained=True, features_only=True, out_indices=levels
+    )
+    net = net.to(memory_format=torch.channels_last)
+    dice = smp.losses.DiceLoss("multiclass", ignore_index=UNKNOWN)
+    begun = time.process_time()
+    share = data.share("train")
+    frames, masks = load(share, fit, folder=store / "frames"), load_masks(share, size)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
+    for epoch in range(given.epochs):
+        views = Views(share, frames, policy=policies.flat_sheet(), seed=seed, view=epoch, masks=masks)
+        batches = training_batches(views, batch=32, seed=seed, epoch=epoch)
+        net.train()
+        for step, batch in enumerate(batches):
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * rate(epoch * len(batches) + step, of=given.epochs * len(batches))
+            mask = batch["mask"].long()
+            target = torch.where(mask == 1, batch["label"][:, None, None], mask)
+            logits = net((batch["frames"].permute(0, 3, 1, 2).float() - mean) / std)
+            loss = dice(logits, target) + functional.cross_entropy(logits, target, ignore_index=UNKNOWN)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    seconds = time.process_time() - begun
+    test = data.share("test")
+    net.eval()
+    heat, kinds = [], []
+    with torch.inference_mode():
+        plain = Views(test, load(test, fit, folder=store / "frames"), policy=None, seed=0, view=0)
+        for batch in evaluation_batches(plain, batch=32):
+            chances = net((batch["frames"].permute(0, 3, 1, 2).float() - mean) / std).softmax(dim=1)
+            heat.append((1 - chances[:, 0]).numpy())
+            kinds.append(chances[:, 1:].argmax(dim=1).numpy() + 1)
+    return np.concatenate(heat), np.concatenate(kinds), seconds
+
+
+def enlarged(maps, size):
+    """Maps (n, 1, h, w) at the size of the pictures."""
+    return functional.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def judged(data, heat, kinds, size):
+    """Mean IoU over kinds at 0.5, and per-defect recall at one false region per 100 good frames."""
+    share = data.share("test")
+    masks = load_masks(share, (size, size))
+    labels = np.array([data.classes.index(sample.label) for sample in share])
+    known = masks != UNKNOWN
+    named, true = np.where(heat >= 0.5, kinds, 0), (masks == 1) * labels[:, None, None]
+    ious = []
+    for kind in range(1, len(data.classes)):
+        here, there = (named == kind) & known, (true == kind) & known
+        ious.append((here & there).sum() / max(1, (here | there).sum()))
+    threshold = allowed(heat[labels == 0])
+    peaks = [peak for one, mask in zip(heat, masks, strict=True) for peak in defect_peaks(one, mask == 1)]
+    return float(np.mean(ious)), float(np.mean(np.array(peaks) >= threshold))
+
+
+def allowed(heat):
+    """The lowest of 1000 thresholds at and above which good frames show no more false regions than allowed."""
+    levels = 1 - np.geomspace(1e-6, 1, 1000)[::-1]
+    for level in levels:
+        if sum(ndimage.label(one >= level, AROUND)[1] for one in heat) <= FALSE_REGIONS * len(heat):
+            return max(level, 1e-6)
+    return np.inf
+
+
+def defect_peaks(heat, marked):
+    """The hottest value within each marked region of a picture."""
+    regions, count = ndimage.label(marked, AROUND)
+    return ndimage.maximum(heat, regions, range(1, count + 1)) if count else []
+
+
+def table(rows):
+    """Mean and range over seeds of each way."""
+    lines = [
+        "| | mean IoU over kinds | defects found at 1 false region per 100 good frames | CPU seconds |",
+        "|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(row[0] for row in rows):
+        found = np.array([row[1:] for row in rows if row[0] == name])
+        cells = [
+            f"{column.mean():.{digits}f} ({column.min():.{digits}f} to {column.max():.{digits}f})"
+            for column, digits in zip(found.T, (3, 3, 0), strict=True)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def write(lines, given):
+    text = [
+        "## Defects by pixels",
+        "",
+        f"`scripts/measure_segmentation.py`, {date.today()}, {given.data.name}, {given.size} px, {given.epochs} epochs, "
+        f"{given.seeds} split{'s' if given.seeds > 1 else ''} and seed{'s' if given.seeds > 1 else ''}; mean (range). "
+        f"{platform.machine()}, one thread, torch {torch.__version__}, timm {timm.__version__}, smp {smp.__version__}.",
+        "",
+        *lines,
+    ]
+    benchmarks.put(__file__, "\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
