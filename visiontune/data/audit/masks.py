@@ -40,7 +40,7 @@ SAYINGS: dict[str, tuple[Harm, str, str]] = {
     "mask-empty": (
         "check",
         "labelled defective, but with an empty mask: {n} ({kinds})",
-        "outline the defect, or correct the label; an empty mask teaches that the defect is background",
+        "outline the defect, or correct the label; training takes an empty mask for 'nobody knows where'",
     ),
     "mask-missing": (
         "check",
