@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from visiontune.data import masks
 from visiontune.data.masks import fitted_mask
-from visiontune.heads import Labels, Pyramid, Segment
+from visiontune.heads import Labels, Pyramid, Segment, map_loss
 from visiontune.heads.map_loss import FOCAL, GAMMA, SMOOTH, map_losses, reduced
 from visiontune.runtime.errors import BadRecipe
 
@@ -159,6 +160,10 @@ def test_cells_take_masks_as_pixels_take_files(rows, columns, stride, density, s
 def test_a_wrong_option_is_refused(options, said):
     with pytest.raises(BadRecipe, match=said):
         Segment(**options)
+
+
+def test_masks_mean_the_same_to_data_and_loss():
+    assert map_loss.UNKNOWN == masks.UNKNOWN and (masks.GOOD, masks.DEFECT) == (0, 1)
 
 
 def test_it_says_whether_its_loss_counts_classes_otherwise():
