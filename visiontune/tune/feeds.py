@@ -150,9 +150,10 @@ class Feeds:
             identity["masks"] = hashlib.sha256(self.train.masks.tobytes()).hexdigest()
         self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity, exact=made.exact)
         self._say = lambda line: console.print(f"  {line}", highlight=False)
-        size = made.bytes_per_picture * pictures / 1e6
+        megabytes = made.bytes_per_picture * pictures / 1e6
+        size = f"{megabytes:.1f}" if megabytes >= 10 else f"{megabytes:.3g}"
         self._say(
-            f"closed stages are computed once: {max(shown)} views of {n} pictures and val, at most {size:.1f} MB on disk"
+            f"closed stages are computed once: {max(shown)} views of {n} pictures and val, at most {size} MB on disk"
             + ("" if made.exact else ", in half precision (float32 would pass cache_gb)")
         )
         with counted(console, "computing the closed stages", shown[0] * n + len(self.val.data)) as step:
