@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from visiontune.tune.promise import allowed_misses, certifiable, needed, rounded_up
+from visiontune.tune.promise import allowed_misses, promise, rounded_up
 
 
 def tail(misses, n, rate):
@@ -28,16 +28,17 @@ def test_the_published_table_of_parts_needed(misses, parts):
     for rate, n in zip((0.05, 0.02, 0.01, 0.005), parts, strict=True):
         assert allowed_misses(n, rate, 0.95) == misses
         assert allowed_misses(n - 1, rate, 0.95) == misses - 1
-        assert certifiable(n, misses, 0.95) <= rate < certifiable(n - 1, misses, 0.95)
+        enough, fewer = (promise(parts, misses, misses, rate, 0.95) for parts in (n, n - 1))
+        assert enough["certified"] <= rate < fewer["certified"]
         if misses == 0:
-            assert needed(rate, 0.95) == n
+            assert (enough["missing_parts"], fewer["missing_parts"]) == (0, 1)
 
 
 @given(st.integers(1, 300), st.data())
 def test_what_is_certified_is_the_bound_of_clopper_and_pearson(n, data):
     misses = data.draw(st.integers(0, n))
     exact = binomtest(misses, n, alternative="less").proportion_ci(0.95, method="exact").high
-    assert certifiable(n, misses, 0.95) == pytest.approx(exact, abs=1e-9)
+    assert promise(n, misses, misses, 0.5, 0.95)["certified"] == pytest.approx(exact, abs=1e-9)
 
 
 @given(st.floats(1e-9, 1.0))

@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from visiontune import Bands
+from visiontune.runtime.binomial import upper
 from visiontune.runtime.errors import CalibrationRefused
 from visiontune.tune.calibrate import Judged, Target, inspection_bands
-from visiontune.tune.promise import certifiable
 from visiontune.tune.rebands import PASS, REJECT, rebands, target, worse
 from visiontune.tune.sorting import sorting_bands
 
@@ -92,7 +92,7 @@ def test_the_evidence_says_what_the_new_bands_let_through(seed, noise):
         found = new.evidence[name]
         assert (found["parts"], found["misses"]) == (len(parts), len(missed))
         assert found["misses"] <= found["allowed"]
-        assert found["certified"] == pytest.approx(certifiable(len(parts), found["allowed"], 0.8))
+        assert found["certified"] == pytest.approx(upper(found["allowed"], len(parts), 0.8))
     assert worse(new, old) is None  # as many parts, as many allowed: the same bound
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-from visiontune.commands.labelled import add_data, learnt, progress, share
+from visiontune.commands.labelled import add_confidence, add_data, learnt, progress, share
 from visiontune.commands.parser import FAILED, OK, Commands, Given, command
 from visiontune.runtime.comparison import check_classes, compare
 from visiontune.runtime.comparison_table import table
-from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.inspector import Inspector
 
 MORE = """\
@@ -46,20 +45,12 @@ def add(commands: Commands) -> None:
         type=float,
         help="the rate of new escapes that the parts must exclude, such as 0.01 (default: not one new escape)",
     )
-    added.add_argument(
-        "--confidence",
-        metavar="SHARE",
-        type=float,
-        default=0.95,
-        help="of all bounds (default: %(default)s)",
-    )
+    add_confidence(added)
     added.add_argument("--json", action="store_true", help="one JSON object with every flipped picture")
 
 
 def run(given: Given) -> int:
     """Prints the comparison; FAILED for no-go."""
-    if not 0 < given.confidence < 1:
-        raise CalibrationRefused(f"--confidence: expected a number between 0 and 1, found {given.confidence}")
     old, new = Inspector(given.old), Inspector(given.new)
     check_classes(old.card, new.card)
     found = share(old.card, given.data, given.split)

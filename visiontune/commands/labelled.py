@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,6 @@ from visiontune.runtime.errors import BadData
 from visiontune.runtime.proof import fingerprint
 
 if TYPE_CHECKING:
-    import argparse
-
     from visiontune.data.samples import Dataset
 
 SHARES = ("test", "val", "train", "all")
@@ -87,6 +86,25 @@ def add_data(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--split", choices=SHARES, default="test", help="the share to judge (default: %(default)s)"
     )
+
+
+def add_confidence(added: argparse.ArgumentParser) -> None:
+    """The option --confidence."""
+    added.add_argument(
+        "--confidence",
+        metavar="SHARE",
+        type=between,
+        default=0.95,
+        help="of all bounds (default: %(default)s)",
+    )
+
+
+def between(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, found {text}")
+    return number
 
 
 def share(card: ModelCard, root: Path, name: str) -> Share:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from visiontune.commands.labelled import add_data, progress, share
+from visiontune.commands.labelled import add_confidence, add_data, progress, share
 from visiontune.commands.parser import OK, Commands, Given, add_model, command
 from visiontune.runtime.costs import Costs
-from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.measure import measure
 
@@ -54,21 +53,13 @@ def add(commands: Commands) -> None:
         action="append",
         help="compare the values of this attribute, and of no other unless given again (default: all that divide the parts)",
     )
-    added.add_argument(
-        "--confidence",
-        metavar="SHARE",
-        type=float,
-        default=0.95,
-        help="of all bounds (default: %(default)s)",
-    )
+    add_confidence(added)
     added.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(given: Given) -> int:
     """Prints the measurement."""
     costs = None if given.costs is None else Costs.parse(given.costs)
-    if not 0 < given.confidence < 1:
-        raise CalibrationRefused(f"--confidence: expected a number between 0 and 1, found {given.confidence}")
     inspector = Inspector(given.model)
     found = share(inspector.card, given.data, given.split)
     measured = measure(

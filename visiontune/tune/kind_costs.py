@@ -18,7 +18,8 @@ from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.part_decisions import group_indices
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.clearance import clear_below
-from visiontune.tune.promise import rounded_up
+from visiontune.tune.operating_point import paid
+from visiontune.tune.promise import unasked
 from visiontune.tune.sorting import GRID, WRONG, counted, part_edges
 
 METHOD = "expected cost of a sorter, unit: part"
@@ -106,22 +107,11 @@ def kind_cost_bands(
             "costs": str(costs),
             "cost_per_million": MILLION * float(each.mean()),
             "cost_interval": None if interval is None else list(interval),
-            WRONG: {
-                "parts": passed,
-                "allowed": wrong,
-                "misses": wrong,
-                "asked": rounded_up(bound),
-                "certified": bound,
-                "missing_parts": 0,
-            },
+            WRONG: unasked(passed, wrong, bound),
         },
     )
 
 
 def kind_cost_sentence(evidence: dict[str, Any]) -> str:
     """What the bands cost, in words."""
-    said = f"cost: {evidence['cost_per_million']:,.0f} per million parts"
-    if evidence["cost_interval"] is not None:
-        low, high = evidence["cost_interval"]
-        said += f" [{low:,.0f}, {high:,.0f}]"
-    return f"{said} of the kinds' mix in val ({evidence['costs']})"
+    return f"{paid(evidence)} of the kinds' mix in val ({evidence['costs']})"

@@ -14,7 +14,7 @@ from visiontune.runtime.part_decisions import PartDecisions
 from visiontune.tune.calibrate import Judged
 from visiontune.tune.cheapest import Floats, Parts, candidates, cheapest, parts_of
 from visiontune.tune.platt import fit_sigmoid
-from visiontune.tune.promise import any_threshold, rounded_up
+from visiontune.tune.promise import any_threshold, unasked
 
 METHOD = "expected cost, unit: part"
 OPTIMISM_DRAWS = 200
@@ -71,8 +71,8 @@ def cost_bands(
         "cost_per_million": seen,
         "cost_interval": None if interval is None else list(interval),
         "optimism": optimism,
-        "escapes": _bound(sum(bad), bad[0], confidence),
-        "overkill": _bound(sum(good), good[2], confidence),
+        "escapes": unasked(sum(bad), bad[0], any_threshold(sum(bad), bad[0], confidence)),
+        "overkill": unasked(sum(good), good[2], any_threshold(sum(good), good[2], confidence)),
     }
     return Bands(review_from, reject_from, evidence)
 
@@ -93,13 +93,19 @@ def chow_probabilities(costs: Costs, prevalence: float, held: float) -> tuple[fl
 
 def cost_sentence(evidence: dict[str, Any]) -> str:
     """What the bands cost, in words."""
-    said = f"cost: {evidence['cost_per_million']:,.0f} per million parts"
-    if evidence["cost_interval"] is not None:
-        low, high = evidence["cost_interval"]
-        said += f" [{low:,.0f}, {high:,.0f}]"
+    said = paid(evidence)
     said += f" at {100 * evidence['prevalence']:.3g} % defective parts, where val holds {100 * evidence['set_prevalence']:.3g} %"
     said += f" ({evidence['costs']}); chosen on these very parts, which flatters it by about {evidence['optimism']:,.0f}"
     return said
+
+
+def paid(evidence: dict[str, Any]) -> str:
+    """The cost with its interval, in words."""
+    said = f"cost: {evidence['cost_per_million']:,.0f} per million parts"
+    if evidence["cost_interval"] is None:
+        return said
+    low, high = evidence["cost_interval"]
+    return f"{said} [{low:,.0f}, {high:,.0f}]"
 
 
 def _optimism(
@@ -119,19 +125,6 @@ def _optimism(
         everywhere, there = mean_costs(counts.astype(np.float64), costs, prevalence)
         found.append(float(everywhere - there))
     return float(np.mean(found)) if found else 0.0
-
-
-def _bound(n: int, misses: int, confidence: float) -> dict[str, Any]:
-    """As `calibrate.promise`; nothing was asked but the cost, so what is said is what is certified, rounded up to two digits."""
-    certified = any_threshold(n, misses, confidence)
-    return {
-        "parts": n,
-        "allowed": misses,
-        "misses": misses,
-        "asked": rounded_up(certified),
-        "certified": certified,
-        "missing_parts": 0,
-    }
 
 
 def _shifted(p: float, factor: float) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
 from visiontune.runtime import binomial
 
@@ -21,16 +21,6 @@ def allowed_misses(n: int, rate: float, confidence: float) -> int:
     misses = np.arange(n + 1)
     passing = binom.cdf(misses, n, rate) <= 1 - confidence
     return int(passing.sum()) - 1
-
-
-def certifiable(n: int, misses: int, confidence: float) -> float:
-    """The smallest rate that `misses` in `n` parts certify: the one-sided Clopper-Pearson bound."""
-    return 1.0 if misses >= n else float(beta.ppf(confidence, misses + 1, n - misses))
-
-
-def needed(rate: float, confidence: float) -> int:
-    """How many parts without a single miss certify `rate`."""
-    return math.ceil(math.log(1 - confidence) / math.log(1 - rate))
 
 
 def any_threshold(n: int, misses: int, confidence: float) -> float:
@@ -50,16 +40,29 @@ def promise(n: int, allowed: int, seen: int, asked: float, confidence: float) ->
     `seen` of them are let through by the final threshold: keeping clear of severities, or lifting reject to review, may
     leave fewer than allowed. The certified rate is that of `allowed`, which the parts' scores had no say in.
     """
-    certified = certifiable(n, allowed, confidence)
-    missing = 0 if certified <= asked else max(0, needed(asked, confidence) - n)
-    return {
+    certified = binomial.upper(allowed, n, confidence)
+    missing = 0 if certified <= asked else max(0, binomial.parts_needed(asked, 0, confidence) - n)
+    return entry(n, seen, asked=asked, certified=certified, missing=missing, allowed=allowed)
+
+
+def unasked(n: int, misses: int, certified: float) -> dict[str, Any]:
+    """The same where no rate was asked for, but the least cost: what is said is what is certified, rounded up to two digits."""
+    return entry(n, misses, asked=rounded_up(certified), certified=certified, missing=0, allowed=misses)
+
+
+def entry(
+    n: int, misses: int, *, asked: float, certified: float, missing: int, allowed: int | None = None
+) -> dict[str, Any]:
+    """A promise as the evidence holds it; `allowed` where that many misses were allowed beforehand."""
+    found = {
         "parts": n,
         "allowed": allowed,
-        "misses": seen,
+        "misses": misses,
         "asked": asked,
         "certified": certified,
         "missing_parts": missing,
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def each_kind(
@@ -70,19 +73,12 @@ def each_kind(
     The threshold was set on all kinds together, so that how many of one kind it lets through is left to them: the bounds are
     those of `any_threshold`. They hold for each kind by itself, not for all of them at once.
     """
-    found = {
-        kind: {
-            "parts": n,
-            "misses": misses[kind],
-            "asked": asked,
-            "certified": any_threshold(n, misses[kind], confidence),
-            "missing_parts": 0,
-        }
-        for kind, n in parts.items()
-    }
-    for entry in found.values():
-        if entry["certified"] > asked:
-            entry["missing_parts"] = max(0, needed(asked, 1 - (1 - confidence) / 2) - entry["parts"])
+    found = {}
+    fewest = binomial.parts_needed(asked, 0, 1 - (1 - confidence) / 2)  # of any threshold, without a miss
+    for kind, n in parts.items():
+        certified = any_threshold(n, misses[kind], confidence)
+        missing = 0 if certified <= asked else max(0, fewest - n)
+        found[kind] = entry(n, misses[kind], asked=asked, certified=certified, missing=missing)
     return dict(sorted(found.items(), key=lambda item: -item[1]["certified"]))
 
 
@@ -93,7 +89,7 @@ def sentence(evidence: dict[str, Any]) -> list[str]:
         if not isinstance(found, dict):
             continue
         if name == KINDS:
-            lines += [f"  {kind}: {in_words(entry, evidence['confidence'])}" for kind, entry in found.items()]
+            lines += [f"  {kind}: {in_words(one, evidence['confidence'])}" for kind, one in found.items()]
         else:
             lines.append(f"{name}: {in_words(found, evidence['confidence'])}")
     return lines

@@ -13,7 +13,7 @@ from visiontune.runtime.bands import NEVER, Bands
 from visiontune.runtime.part_decisions import group_indices
 from visiontune.tune.calibrate import Judged, Target
 from visiontune.tune.clearance import clear_below
-from visiontune.tune.promise import needed
+from visiontune.tune.promise import entry
 
 Edges = NDArray[np.float32]
 WRONG = "wrong kind among passed"
@@ -37,32 +37,31 @@ def sorting_bands(judged: Judged, target: Target) -> Bands:
     passing, wrongly = part_edges(judged)
     found = walked(passing, wrongly, target)
     last = float(wrongly.min(initial=np.float32(NEVER))) if found is None else found
+    # into the gap below: the same parts pass there as at `last`, and so the grid within that gap passed its tests too
     review_from = clear_below(last, judged.severity) if last < NEVER else NEVER
     passed, wrong = counted(passing, review_from), counted(wrongly, review_from)
     doubt = 1 - target.confidence
     certified = target.escapes if found is not None else binomial.upper(wrong, passed, 1 - doubt / len(GRID))
-    fewest = needed(target.escapes, 1 - doubt / starts(len(passing), target))
+    fewest = binomial.parts_needed(target.escapes, 0, 1 - doubt / starts(len(passing), target))
+    missing = 0 if found is not None else max(1, fewest - passed)
     return Bands(
         review_from=review_from,
         reject_from=max(NEVER, review_from),
         evidence={
             "method": "selective classification, fixed-sequence Learn-then-Test, exact binomial, unit: part",
             "confidence": target.confidence,
-            WRONG: {
-                "parts": passed,
-                "allowed": wrong,
-                "misses": wrong,
-                "asked": target.escapes,
-                "certified": certified,
-                "missing_parts": 0 if found is not None else max(1, fewest - passed),
-            },
+            WRONG: entry(
+                passed, wrong, asked=target.escapes, certified=certified, missing=missing, allowed=wrong
+            ),
         },
     )
 
 
 def starts(parts: int, target: Target) -> int:
     """How many walks share the doubt, for so many parts in val."""
-    return max(1, int(math.log2(max(1, parts / needed(target.escapes, target.confidence)))) + 1)
+    return max(
+        1, int(math.log2(max(1, parts / binomial.parts_needed(target.escapes, 0, target.confidence)))) + 1
+    )
 
 
 def walked(passing: Edges, wrongly: Edges, target: Target) -> float | None:
@@ -72,7 +71,7 @@ def walked(passing: Edges, wrongly: Edges, target: Target) -> float | None:
     passed = np.searchsorted(np.sort(passing), GRID.astype(np.float32), side="left")
     wrong = np.searchsorted(np.sort(wrongly), GRID.astype(np.float32), side="left")
     fails = binom.cdf(wrong, passed, target.escapes) > doubt
-    smallest = needed(target.escapes, 1 - doubt)
+    smallest = binomial.parts_needed(target.escapes, 0, 1 - doubt)
     last = None
     for walk in range(count):
         begin = int(np.searchsorted(passed, smallest * 2**walk))

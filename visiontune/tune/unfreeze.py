@@ -25,7 +25,7 @@ class Unfreeze:
     step        fixed: stages that an opening opens.
     shares      gated: shares of the backbone's forward cost that the phases after the head's open, rising, 0..1. With
                 (0.5, 1.0) half of the cost first trains from what the closed half gave once. Everything at once ended better
-                and cheaper on most sets of docs/benchmarks.md.
+                and cheaper on three of the four sets that it was tried on.
     head        gated: epochs of the head phase. They cost next to nothing where the closed stages are cached.
     phase       gated: epochs of a phase between.
     brief       gated: epochs of the phase in which everything is open. Its rate falls from the third on.
