@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime import card as cards
@@ -267,3 +268,12 @@ def constant(name: str, value: Any) -> Any:
 def info(name: str, kind: int, shape: list[Any]) -> Any:
     """The description of an input or output."""
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def labelled_parts(root, name):
+    """Class folders: 40 good (grey 0 to 39) and 40 cracked (180 to 219) parts, each file called `name(label, grey)`."""
+    for label, first in (("good", 0), ("crack", 180)):
+        (root / label).mkdir(parents=True)
+        for grey in range(first, first + 40):
+            Image.fromarray(level(grey)).save(root / label / f"{name(label, grey)}.png")
+    return root

@@ -5,9 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from tests.line_models import a_card, level, table_model
+from tests.line_models import a_card, labelled_parts, table_model
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.runtime.bands import Bands
@@ -20,13 +19,8 @@ KINDS = np.column_stack([1 - SEVERITY, SEVERITY, 0 * SEVERITY])
 
 @pytest.fixture
 def parts(tmp_path):
-    """Class folders: 40 good (0..39) and 40 cracked (180..219) parts."""
-    for label, first in (("good", 0), ("crack", 180)):
-        folder = tmp_path / "parts" / label
-        folder.mkdir(parents=True)
-        for value in range(first, first + 40):
-            Image.fromarray(level(value)).save(folder / f"{value}.png")
-    return tmp_path / "parts"
+    """Good and cracked parts."""
+    return labelled_parts(tmp_path / "parts", lambda label, grey: grey)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.line_models import a_card, level, table_model
+from tests.line_models import a_card, labelled_parts, level, table_model
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.runtime.card import Proof
@@ -16,13 +16,8 @@ from visiontune.runtime.proof import fingerprint
 
 @pytest.fixture
 def parts(tmp_path):
-    """Class folders: 40 good (0..39) and 40 cracked (180..219) parts, in groups of two by name."""
-    for label, first in (("good", 0), ("crack", 180)):
-        folder = tmp_path / "parts" / label
-        folder.mkdir(parents=True)
-        for value in range(first, first + 40):
-            Image.fromarray(level(value)).save(folder / f"{label}{value // 2:03}_{value}.png")
-    return tmp_path / "parts"
+    """Good and cracked parts, in groups of two by name."""
+    return labelled_parts(tmp_path / "parts", lambda label, grey: f"{label}{grey // 2:03}_{grey}")
 
 
 def test_the_test_share_by_default_as_a_table(visiontune, model, parts):
