@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from scipy import ndimage
 
 from visiontune.data.layouts.headers import mask_problems
 from visiontune.data.problems import few, shown, summary
 from visiontune.data.samples import Dataset, Sample
-from visiontune.runtime.errors import BadData, one_line
-from visiontune.runtime.frame import FORMATS, check_extent
+from visiontune.runtime.errors import BadData, BadFrame
+from visiontune.runtime.mask import mask_values
 from visiontune.runtime.regions import roi_pixels
 
 GOOD, DEFECT, UNKNOWN = 0, 1, 255  # what a pixel of a fitted mask says
@@ -43,15 +42,14 @@ def load_masks(
     def made(sample: Sample) -> Mask:
         if sample.mask is None:
             return np.full(size, GOOD if sample.label == share.good else UNKNOWN, np.uint8)
-        marked = read_mask(sample.mask)
+        marked = drawn(sample.mask)
         if sample.label == share.good:
             return np.full(size, DEFECT if marked.any() else GOOD, np.uint8)
         fitted = fitted_mask(marked, size, roi)
         return fitted if fitted.any() else np.full(size, UNKNOWN, np.uint8)
 
-    with ThreadPoolExecutor(
-        max(1, min(4, os.cpu_count() or 1))
-    ) as pool:  # a large mask takes 100 MB and more
+    # a large mask takes 100 MB and more
+    with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool:
         masks = np.stack(list(pool.map(made, share))) if len(share) else np.empty((0, *size), np.uint8)
     contradicted = [
         shown(sample.id)
@@ -66,26 +64,19 @@ def load_masks(
     return masks
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
+def drawn(path: Path) -> NDArray[np.bool_]:
     """Where a mask file marks a defect, bool (H, W). Raises BadData where it cannot be read or holds more than 16 values."""
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            check_extent(picture, "mask")
-            upright = ImageOps.exif_transpose(picture)
-            opaque = upright.convert("RGB") if upright.mode in ("RGBA", "LA", "PA") else upright
-            pixels = np.asarray(opaque)
-    except Exception as error:  # Pillow's plugins raise anything at all on a broken file
-        raise BadData(
-            f"{path}: expected a mask, found what cannot be read ({one_line(error)}); save it again"
-        ) from error
-    flat = pixels.max(axis=2) if pixels.ndim == 3 else pixels
-    values = len(np.unique(flat))
+        marked = mask_values(path)
+    except BadFrame as error:
+        raise BadData(str(error)) from error
+    values = len(np.unique(marked))
     if values > INDICES:
         raise BadData(
             f"{path}: expected a mask of 0 where the part is good and another value where it is not, found {values} values; "
             "save it without smoothing and without loss (PNG)"
         )
-    return np.asarray(flat != 0)
+    return np.asarray(marked != 0)
 
 
 def fitted_mask(

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiontune.report.findings import Findings
-from visiontune.runtime import binomial
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bootstrap import Totals, group_totals, percentile_interval, replicates
-from visiontune.runtime.measurement import Rate
+from visiontune.runtime.rate import Rate, exact_rate
 
 CONFIDENCE = 0.95
 SAMPLES = 1000  # bootstrap samples
@@ -41,8 +40,7 @@ class ClassLine:
 
 def rate(hits: int, of: int) -> Rate:
     """`hits` of `of` with exact (Clopper-Pearson) bounds at 95 %."""
-    low, high = binomial.interval(hits, of, CONFIDENCE)
-    return Rate(hits, of, hits / of if of else None, low, high, binomial.upper(hits, of, CONFIDENCE))
+    return exact_rate(hits, of, CONFIDENCE)
 
 
 def decisions(findings: Findings) -> NDArray[np.int64] | None:

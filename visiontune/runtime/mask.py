@@ -13,7 +13,12 @@ from visiontune.runtime.frame import FORMATS, check_extent
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Where a mask is not 0 (black), bool (H, W), upright as frames are; transparency does not count.
+    """Where a mask is not 0 (black), bool (H, W). Raises as `mask_values` does."""
+    return np.asarray(mask_values(path) != 0)
+
+
+def mask_values(path: Path) -> NDArray[np.generic]:
+    """The values of a mask (H, W), of a coloured one the largest of R, G, B; upright as frames are; transparency does not count.
 
     Raises BadFrame if it cannot be read.
     """
@@ -26,5 +31,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     except BadFrame:
         raise
     except Exception as error:  # Pillow's plugins raise anything at all on a broken file
-        raise BadFrame(f"{path}: expected a mask, found {one_line(error)}; save it again") from error
-    return np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0, np.bool_)
+        raise BadFrame(
+            f"{path}: expected a mask, found what cannot be read ({one_line(error)}); save it again"
+        ) from error
+    return np.asarray(pixels.max(axis=2) if pixels.ndim == 3 else pixels)

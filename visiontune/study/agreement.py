@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.runtime import binomial
-from visiontune.runtime.measurement import Rate
+from visiontune.runtime.rate import Rate, exact_rate
 from visiontune.study import clustered, grades
 from visiontune.study.kappa import Kappa, Ratings, cohen, fleiss
 from visiontune.study.reimaged import Flips
@@ -200,9 +199,7 @@ def _pairs(
 
 
 def _share(hits: NDArray[np.bool_], confidence: float) -> Rate:
-    k, n = int(hits.sum()), len(hits)
-    low, high = binomial.interval(k, n, confidence)
-    return Rate(k, n, k / n if n else None, low, high, binomial.upper(k, n, confidence))
+    return exact_rate(int(hits.sum()), len(hits), confidence)
 
 
 def _check(bad: NDArray[np.bool_], people: Mapping[str, Ruling], model: Ruling | None) -> None:

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from visiontune.runtime import binomial
 from visiontune.runtime.answers import DECISIONS
-from visiontune.runtime.measurement import Rate
+from visiontune.runtime.rate import Rate, exact_rate
 
 PASS = DECISIONS[0]
 
@@ -50,8 +49,8 @@ def flips(verdicts: Iterable[tuple[str, str]], *, confidence: float = 0.95) -> F
     return Flips(
         parts=len(several),
         pictures=sum(map(len, several)),
-        changed=_rate(sum(len(set(decisions)) > 1 for decisions in several), len(several), confidence),
-        crossed=_rate(sum(len(set(sides)) > 1 for sides in held), len(several), confidence),
+        changed=exact_rate(sum(len(set(decisions)) > 1 for decisions in several), len(several), confidence),
+        crossed=exact_rate(sum(len(set(sides)) > 1 for sides in held), len(several), confidence),
         pairs=sum(map(_disagreement, held)) / len(held),
     )
 
@@ -59,8 +58,3 @@ def flips(verdicts: Iterable[tuple[str, str]], *, confidence: float = 0.95) -> F
 def _disagreement(sides: list[bool]) -> float:
     pairs = list(combinations(sides, 2))
     return sum(a != b for a, b in pairs) / len(pairs)
-
-
-def _rate(k: int, n: int, confidence: float) -> Rate:
-    low, high = binomial.interval(k, n, confidence)
-    return Rate(k, n, k / n, low, high, binomial.upper(k, n, confidence))

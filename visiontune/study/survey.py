@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from visiontune.runtime import binomial
 from visiontune.runtime.errors import BadData
 from visiontune.runtime.frame import Frame, Window, decode
 from visiontune.runtime.inspector import Inspector
-from visiontune.runtime.measurement import Rate
+from visiontune.runtime.rate import exact_rate
 from visiontune.runtime.regions import roi_pixels
 from visiontune.study.planted import Area, Mask, plant
 from visiontune.study.pod import curve
@@ -95,18 +94,11 @@ def survey(
     for number, (kind, contrast) in enumerate((k, c) for k in asked.kinds for c in asked.contrasts):
         series.append(planter.series(number, kind, contrast, low, high, tell))
     calls = len(pictures) - len(passed)
-    bounds = binomial.interval(calls, len(pictures), asked.confidence)
     return Survey(
         model=inspector.card.name,
         pictures=len(pictures),
         parts=len({picture.group for picture in pictures}),
-        false_calls=Rate(
-            calls,
-            len(pictures),
-            calls / len(pictures),
-            *bounds,
-            binomial.upper(calls, len(pictures), asked.confidence),
-        ),
+        false_calls=exact_rate(calls, len(pictures), asked.confidence),
         series=tuple(series),
         pixel_mm=asked.pixel_mm,
         masked=asked.where is not None,
