@@ -1,16 +1,22 @@
 """Measures Segment against Unet and FPN of segmentation_models_pytorch: same backbone and weights, pictures, views and epochs.
 
-    python scripts/measure_segmentation.py DATA --backbone local-dir:PATH [--size 224] [--epochs 20] [--seeds 3] [--write]
+    python scripts/measure_segmentation.py DATA --backbone local-dir:PATH [--size 224] [--epochs 16] [--seeds 3] [--way NAME ...]
+                                           [--keep FILE] [--write]
 
 DATA holds masks and groups (parts). Theirs train with everything open from the start and their usual loss (Dice and cross
 entropy over kinds), AdamW at 1e-3 with warm-up and cosine. Ours is the recipe `defect_masks` with a fixed schedule of the same
-epochs. On test, which nobody has seen: IoU of each kind over all pictures at 0.5 (of ours, the frame's kind where the heatmap is
-hot); per-defect recall where the threshold lets through one false region per 100 good frames; CPU seconds of everything from
-the first picture on. Needs `pip install segmentation-models-pytorch` (MIT). `--write` puts the table into docs/benchmarks.md.
+epochs. IoU of each kind over all pictures (of theirs by the likeliest class of each pixel; of ours the frame's kind where the
+heatmap is at 0.5 or above); per-defect recall where the threshold lets through one false region per 100 good frames; CPU seconds
+of everything from the first picture on.
+
+A run takes minutes to an hour. Each that ends is a line in FILE, and the next call goes on after it. What it found on val is
+printed at once; what it found on test only in the table, when all are there. Needs `pip install segmentation-models-pytorch`
+(MIT). `--write` puts the table into docs/benchmarks.md.
 """
 
 import argparse
 import io
+import json
 import os
 import platform
 import shutil
@@ -40,6 +46,8 @@ from visiontune.tune.unfreeze import rate
 
 AROUND = np.ones((3, 3))  # cells of a region touch by side or corner
 FALSE_REGIONS = 0.01  # per good frame
+WAYS = ("Segment", "smp.Unet", "smp.FPN")
+SHARES = ("val", "test")
 
 
 def main():
@@ -47,33 +55,58 @@ def main():
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--way", action="append", choices=WAYS, help="run only this one; may be repeated")
+    parser.add_argument("--keep", type=Path, default=Path("segmentation.jsonl"), metavar="FILE")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    torch.set_num_threads(1)
     store = Path(tempfile.mkdtemp(prefix="segmentation-"))
-    rows = []
     try:
         for seed in range(given.seeds):
-            data = split(read(given.data), seed=seed)
-            for name, way in (("Segment", ours), ("smp.Unet", theirs), ("smp.FPN", theirs)):
-                heat, kinds, seconds = way(name, data, given, seed, store)
-                rows.append((name, *judged(data, heat, kinds, given.size), seconds))
-                print(
-                    seed,
-                    *(value if isinstance(value, str) else f"{value:.3f}" for value in rows[-1]),
-                    flush=True,
-                )
+            for name in given.way or WAYS:
+                if (name, seed) not in kept(given):
+                    measure(name, seed, given, store)
     finally:
         shutil.rmtree(store)
+    rows = kept(given)
+    if missing := [(name, seed) for name in WAYS for seed in range(given.seeds) if (name, seed) not in rows]:
+        print("not yet run:", *(f"{name} seed {seed}" for name, seed in missing))
+        return
     lines = table(rows)
     print("\n".join(lines))
     if given.write:
         write(lines, given)
 
 
+def kept(given):
+    """What FILE holds of runs like this one, by name and seed."""
+    lines = given.keep.read_text().splitlines() if given.keep.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return {(row["name"], row["seed"]): row for row in rows if row["of"] == settings(given)}
+
+
+def settings(given):
+    return [given.data.name, given.backbone, given.size, given.epochs]
+
+
+def measure(name, seed, given, store):
+    """One run: a line in FILE, and what it found on val printed."""
+    data = split(read(given.data), seed=seed)
+    way = ours if name == WAYS[0] else theirs
+    maps, seconds = way(name, data, given, seed, store)
+    row = {"of": settings(given), "name": name, "seed": seed, "seconds": seconds}
+    for share, (heat, named) in maps.items():
+        row[share] = judged(data, share, heat, named, given.size)
+    with given.keep.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    iou, recall = row["val"]
+    print(f"{name} seed {seed} on val: IoU {iou:.3f}, recall {recall:.3f}, {seconds:.0f} CPU s", flush=True)
+
+
 def ours(_name, data, given, seed, store):
-    """Heatmaps (n, h, w) of the test share, kinds (n, h, w) that they name, and CPU seconds of training."""
+    """Heat (n, h, w) and named kinds (n, h, w; 0 good) of the shares val and test; CPU seconds of training."""
     head, rest = max(1, given.epochs // 4), given.epochs // 2
     recipe = Recipe(
         backbone=given.backbone,
@@ -89,15 +122,20 @@ def ours(_name, data, given, seed, store):
         recipe, data, out=store / f"run-{seed}", store=store / "frames", console=Console(file=io.StringIO())
     )
     seconds = time.process_time() - begun
-    frames, heat, kinds = run.pictures("test"), [], []
+    maps = {share: heat_and_kinds(run, run.pictures(share), given.size) for share in SHARES}
+    shutil.rmtree(run.out)
+    return maps, seconds
+
+
+def heat_and_kinds(run, frames, size):
+    heat, named = [], []
     with torch.inference_mode():
         for start in range(0, len(frames), 32):
             answer = run.net.head.answer(run.net(torch.from_numpy(frames[start : start + 32])))
-            heat.append(enlarged(answer["heatmap"][:, None], given.size)[:, 0].numpy())
+            heat.append(enlarged(answer["heatmap"][:, None], size)[:, 0].numpy())
             defects = answer["kinds"][:, 1:].argmax(dim=1).numpy() + 1
-            kinds.append(np.broadcast_to(defects[:, None, None], heat[-1].shape))
-    shutil.rmtree(run.out)
-    return np.concatenate(heat), np.concatenate(kinds), seconds
+            named.append(np.where(heat[-1] >= 0.5, defects[:, None, None], 0))
+    return np.concatenate(heat), np.concatenate(named)
 
 
 def theirs(name, data, given, seed, store):
@@ -136,16 +174,18 @@ def theirs(name, data, given, seed, store):
             loss.backward()
             optimizer.step()
     seconds = time.process_time() - begun
-    test = data.share("test")
     net.eval()
-    heat, kinds = [], []
-    with torch.inference_mode():
-        plain = Views(test, load(test, fit, folder=store / "frames"), policy=None, seed=0, view=0)
-        for batch in evaluation_batches(plain, batch=32):
-            chances = net((batch["frames"].permute(0, 3, 1, 2).float() - mean) / std).softmax(dim=1)
-            heat.append((1 - chances[:, 0]).numpy())
-            kinds.append(chances[:, 1:].argmax(dim=1).numpy() + 1)
-    return np.concatenate(heat), np.concatenate(kinds), seconds
+    maps = {}
+    for name in SHARES:
+        share, heat, named = data.share(name), [], []
+        plain = Views(share, load(share, fit, folder=store / "frames"), policy=None, seed=0, view=0)
+        with torch.inference_mode():
+            for batch in evaluation_batches(plain, batch=32):
+                chances = net((batch["frames"].permute(0, 3, 1, 2).float() - mean) / std).softmax(dim=1)
+                heat.append((1 - chances[:, 0]).numpy())
+                named.append(chances.argmax(dim=1).numpy())
+        maps[name] = np.concatenate(heat), np.concatenate(named)
+    return maps, seconds
 
 
 def enlarged(maps, size):
@@ -153,13 +193,13 @@ def enlarged(maps, size):
     return functional.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def judged(data, heat, kinds, size):
-    """Mean IoU over kinds at 0.5, and per-defect recall at one false region per 100 good frames."""
-    share = data.share("test")
+def judged(data, name, heat, named, size):
+    """Mean IoU over kinds, and per-defect recall at one false region per 100 good frames, of a share."""
+    share = data.share(name)
     masks = load_masks(share, (size, size))
     labels = np.array([data.classes.index(sample.label) for sample in share])
     known = masks != UNKNOWN
-    named, true = np.where(heat >= 0.5, kinds, 0), (masks == 1) * labels[:, None, None]
+    true = (masks == 1) * labels[:, None, None]
     ious = []
     for kind in range(1, len(data.classes)):
         here, there = (named == kind) & known, (true == kind) & known
@@ -185,13 +225,13 @@ def defect_peaks(heat, marked):
 
 
 def table(rows):
-    """Mean and range over seeds of each way."""
+    """Mean and range over seeds of each way, on test."""
     lines = [
         "| | mean IoU over kinds | defects found at 1 false region per 100 good frames | CPU seconds |",
         "|---|---|---|---|",
     ]
-    for name in dict.fromkeys(row[0] for row in rows):
-        found = np.array([row[1:] for row in rows if row[0] == name])
+    for name in WAYS:
+        found = np.array([[*row["test"], row["seconds"]] for row in rows.values() if row["name"] == name])
         cells = [
             f"{column.mean():.{digits}f} ({column.min():.{digits}f} to {column.max():.{digits}f})"
             for column, digits in zip(found.T, (3, 3, 0), strict=True)
