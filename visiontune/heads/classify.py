@@ -24,6 +24,8 @@ class Classify:
     dropout    share of pooled features dropped in training, 0..1.
     adjust     "auto", "always" or "never": logit adjustment (Menon et al. 2021, arXiv 2007.07314), which makes the loss
                consistent with balanced accuracy. "auto" adjusts when the largest class has over 5 times the smallest.
+    heatmap    "auto", "always" or "never": the file also says where. "auto" where the backbone allows it and the map adds at
+               most 3 % to its multiplications; see ClassifyNet.heat for what it is. Training and verdicts do not change.
     """
 
     task: ClassVar[str] = "classify"
@@ -31,14 +33,17 @@ class Classify:
     smoothing: float = 0.0
     dropout: float = 0.0
     adjust: str = "auto"
+    heatmap: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "dropout"):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise BadRecipe(f"Classify.{name} must lie in 0..1 (1 excluded), got {value}")
-        if self.adjust not in ("auto", "always", "never"):
-            raise BadRecipe(f'Classify.adjust must be "auto", "always" or "never", got {self.adjust!r}')
+        for name in ("adjust", "heatmap"):
+            value = getattr(self, name)
+            if value not in ("auto", "always", "never"):
+                raise BadRecipe(f'Classify.{name} must be "auto", "always" or "never", got {value!r}')
 
     def adjusts(self, counts: tuple[int, ...]) -> bool:
         """Whether the loss adjusts its logits for these class counts."""
@@ -95,6 +100,29 @@ class ClassifyNet(HeadNet):
     def judged(self, logits: Tensor) -> dict[str, Tensor]:
         """kinds and severity of logits / temperature."""
         return in_words(logits / self.temperature, good=self.good)
+
+    @property
+    def shows_cells(self) -> str:
+        """As the option `heatmap` says."""
+        return self.options.heatmap
+
+    def heat(self, cells: Tensor, raw: Tensor) -> Tensor:
+        """The severity that the frame would have if it looked everywhere as in this cell: (N, P), 0..1.
+
+        This is class activation mapping (Zhou et al. 2016, arXiv 1512.04150) on a scale that has a meaning: the layer that
+        judges pooled features judges those of each cell, through softmax and temperature. Where pooling is the mean and
+        nothing follows it, the mean of the cells' logits is the frame's, so the map adds up to the verdict. Without a good
+        class it is the probability of the kind that the frame is named.
+
+        It is no segmentation, and no calibrated chance that there is a defect in the cell: the temperature was fitted to
+        whole frames, no mask was seen, and a cell is coarse (mostly 32 pixels of the network's input) and sees much around it.
+        """
+        kinds = (self(cells.flatten(0, 1)) / self.temperature).softmax(dim=1)
+        kinds = kinds.reshape(-1, cells.shape[1], kinds.shape[1])
+        if not self.good:
+            kinds = kinds * (raw == raw.amax(dim=1, keepdim=True))[:, None]
+        heat: Tensor = (kinds[:, :, 1:] if self.good else kinds).sum(dim=2).clamp(0, 1)
+        return heat
 
 
 def in_words(logits: Tensor, *, good: bool) -> dict[str, Tensor]:

@@ -89,6 +89,18 @@ class HeadNet(nn.Module, ABC):
         """
         return self.judged(self.logits(raw))
 
+    @property
+    def shows_cells(self) -> str:
+        """Whether it makes a heatmap of the cells before pooling: "auto" where that costs little, "always" or "never"."""
+        return "never"
+
+    def heat(self, cells: Tensor, raw: Any) -> Tensor:
+        """How hot each of P cells of a frame is, (N, P), 0..1, by the features (N, P, F) of frames that look like it all over.
+
+        `raw` is the raw output for the N frames. As `answer`, it is exported.
+        """
+        raise NotImplementedError
+
 
 class Head(Protocol):
     """A recipe's choice of head: a frozen dataclass of its options.

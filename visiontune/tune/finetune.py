@@ -23,6 +23,7 @@ from visiontune.heads.head import PYRAMID
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
+from visiontune.tune.cells import wanted_cells
 from visiontune.tune.checkpoints import BEST, LAST, load_weights
 from visiontune.tune.costs import costs, stage_table
 from visiontune.tune.disk import writing
@@ -108,6 +109,8 @@ def finetune(
             shares[name] = Share(data=share, frames=frames, masks=masks_of(share, recipe))
     checkpoints = folder / "checkpoints"
     net = make_net(recipe, shares["train"].data)
+    if net.blind:
+        console.print(f"[yellow]note[/] {net.blind}", highlight=False, soft_wrap=True)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
     cost = costs(net.backbone, net.stages, size=recipe.size)
     phases = recipe.unfreeze.phases([stage.forward for stage in cost], epochs=recipe.epochs)
@@ -183,7 +186,8 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
             strides=tuple(tap.stride for tap in wanted),
         )
     head = recipe.head.build(given, labels)
-    net = Net(backbone, head, mean=mean, std=std, size=recipe.size, taps=wanted)
+    cells, blind = wanted_cells(backbone, head, recipe.size, classes=len(labels.classes))
+    net = Net(backbone, head, mean=mean, std=std, size=recipe.size, taps=wanted, cells=cells, blind=blind)
     return net.to(memory_format=torch.channels_last)
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime.bands import Bands
+from visiontune.tune.cells import answers
 from visiontune.tune.fold import fold_into_linear
 from visiontune.tune.net import Net
-from visiontune.tune.pyramid import tapped
 
 STAND_IN = 0.731  # a division by 1 would be optimised away, and the file have no temperature to move
 TEMPERATURES = (
@@ -38,12 +38,13 @@ class Core(nn.Module):
         self.backbone = net.backbone
         self.head = net.head
         self.taps = net.taps
+        self.cells = net.cells
         self.words = words
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """The answers in the order of `words`."""
-        answers = self.head.answer(self.head(tapped(self.backbone, pictures, self.taps)))
-        return tuple(answers[word] for word in self.words)
+        found = answers(self, pictures)
+        return tuple(found[word] for word in self.words)
 
 
 def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
@@ -53,7 +54,7 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
     twin.head.temperature.fill_(STAND_IN)
     example = torch.zeros(2, 3, *size)
     with torch.no_grad():
-        words = tuple(twin.head.answer(twin.answered(twin.features(example))))
+        words = tuple(answers(twin, example))
     quiet = io.StringIO()
     with (
         warnings.catch_warnings(),

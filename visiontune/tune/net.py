@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,14 @@ from visiontune.heads import Features, HeadNet, Raw
 from visiontune.tune.pyramid import Tap, tapped
 from visiontune.tune.stages import Stage, stages
 
+if TYPE_CHECKING:
+    from visiontune.tune.cells import Cells
+
 
 class Net(nn.Module):
     """uint8 frames in, the head's raw output out. `taps` are the maps that the head reads beside the pooled features.
 
+    `cells` are what a heatmap is read from in answers alone (see tune.cells); where there are none, `blind` may say why.
     `closed` stages run in eval mode and without gradient, whatever `train()` says.
     """
 
@@ -31,10 +35,13 @@ class Net(nn.Module):
         std: Sequence[float],
         size: tuple[int, int],
         taps: Sequence[Tap] = (),
+        cells: Cells | None = None,
+        blind: str = "",
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.taps = tuple(taps)
+        self.cells, self.blind = cells, blind
         self.head = head
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
