@@ -15,9 +15,12 @@ from visiontune.data.frames import Reader
 from visiontune.heads import Classify, Labels
 from visiontune.runtime.errors import BadRecipe
 from visiontune.runtime.model import open_session
+from visiontune.runtime.verdict import Region
 from visiontune.tune.cells import Blind, answers, found_cells, wanted_cells
 from visiontune.tune.graph import core_model
+from visiontune.tune.layers import last_ones, layers
 from visiontune.tune.net import Net
+from visiontune.tune.prove_heatmap import Places
 
 GOOD = Labels(classes=("good", "crack", "pit"), good="good", counts=(5, 5, 5))
 SORTER = replace(GOOD, good=None)
@@ -161,3 +164,39 @@ def test_a_heatmap_changes_no_other_answer(cooked):
     assert found[0][0] == ["severity", "kinds", "heatmap"] and found[1][0] == ["severity", "kinds"]
     assert np.abs(found[0][1] - found[1][1]).max() < 1e-6 and np.abs(found[0][2] - found[1][2]).max() < 1e-6
     assert set(net.state_dict()) == set(blind.state_dict())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_graph_says_where_for_any_number_of_frames(name):
+    net, pictures = made(name, SORTER, **FAMILIES[name][0])
+    session = open_session(core_model(net, (SIDE, SIDE)).SerializeToString())
+    with torch.no_grad():
+        there = answers(net, pictures)["heatmap"].numpy()
+    for count in (1, 3):
+        (here,) = session.run(["heatmap"], {"pictures": pictures[:count].numpy()})
+        assert np.abs(here - there[:count]).max() < 1e-4
+
+
+def test_places_stray_where_a_box_meets_no_other():
+    def places(*pictures):
+        found = Places(lambda path: None)
+        found.found = [tuple(Region("pit", 0.9, box) for box in boxes) for boxes in pictures]
+        return found
+
+    left, right, wide = (0, 0, 10, 10), (10, 0, 20, 10), (5, 5, 15, 15)
+    one = places([], [left], [left, right], [left], [left])
+    assert one.strayed(one) == 0
+    other = places([left], [], [wide], [right], [left, right])
+    assert one.strayed(other) == other.strayed(one) == 4  # all but the third, where one region grew over both
+
+
+def test_the_layers_that_judge_stay_in_float():
+    """That of the frame and that of the cells; everything before them leads to both."""
+    net, _ = made("mobilenetv3_small_050")
+    core = core_model(net, (SIDE, SIDE))
+    kinds = {layer.name for layer in layers(core)}
+    gemms = [node.output[0] for node in core.graph.node if node.op_type in ("Gemm", "MatMul")]
+    ends = last_ones(
+        core.graph, {node.output[0] for node in core.graph.node if node.op_type in ("Conv", "Gemm")}
+    )
+    assert len(ends) == 2 and ends <= set(gemms) and not ends & kinds and kinds

@@ -31,6 +31,8 @@ FP16 = Precision(precision="fp16", size=22_000_000, p50_ms=10.0, p99_ms=12.0, pi
         (replace(INT8, flips=2, reviewed=2, pictures=16), "2 of 16"),
         (replace(INT8, flips=1, outside_review=1), "1 of 400 verdicts flip outside review"),
         (replace(INT8, worse="escapes: 3 % certified, 1 % before"), "a promise of the bands no longer holds"),
+        (replace(INT8, strayed=20), None),
+        (replace(INT8, strayed=21), "other places than that of float32 on 21 of 400 pictures"),
         (FP16, None),
         (replace(FP16, p50_ms=11.0), None),
         (replace(FP16, p50_ms=12.0), "0.83 times as fast"),

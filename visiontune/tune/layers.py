@@ -27,8 +27,8 @@ def layers(core: onnx.ModelProto) -> list[Layer]:
     """The nodes worth quantising, in the order of the graph.
 
     Conv, Gemm and MatMul with constant weights, but for depthwise convolutions, what computes next to nothing (squeeze
-    and excite), the last one, which gives the logits, and a convolution that reads the picture: with three channels
-    integers gain nothing there.
+    and excite), those after which none comes, which give the logits of frame and cells, and a convolution that reads the
+    picture: with three channels integers gain nothing there.
     """
     tensors, picture = {tensor.name: tensor for tensor in core.graph.initializer}, core.graph.input[0].name
     shapes = inferred_shapes(core)
@@ -38,11 +38,28 @@ def layers(core: onnx.ModelProto) -> list[Layer]:
             work = float(np.prod(tensors[node.input[1]].dims)) * positions(node, shapes)
             found.append((node, work))
     total = sum(work for _, work in found)
+    ends = last_ones(core.graph, {node.output[0] for node, _ in found})
     return [
         Layer(name=node.output[0], kind=node.op_type, share=work / total)
-        for node, work in found[:-1]
-        if work >= LEAST_SHARE * total and plain(node, tensors) and not reads(node, picture)
+        for node, work in found
+        if node.output[0] not in ends
+        and work >= LEAST_SHARE * total
+        and plain(node, tensors)
+        and not reads(node, picture)
     ]
+
+
+def last_ones(graph: onnx.GraphProto, names: set[str]) -> set[str]:
+    """Of these nodes, by output, those from which no way leads to another of them."""
+    leading: set[str] = set()  # tensors from which one does
+    found = set()
+    for node in reversed(graph.node):
+        leads = bool(leading & set(node.output))
+        if node.output[0] in names and not leads:
+            found.add(node.output[0])
+        if leads or node.output[0] in names:
+            leading.update(node.input)
+    return found
 
 
 def reads(node: onnx.NodeProto, picture: str) -> bool:

@@ -37,6 +37,7 @@ from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.half import halved
 from visiontune.tune.precisions import Precision, refusal, table, timings
 from visiontune.tune.progress import counted
+from visiontune.tune.prove_heatmap import Places
 from visiontune.tune.quantize import statistics
 from visiontune.tune.rebands import PASS, REJECT, rebands, worse
 from visiontune.tune.reference import Witness, reference
@@ -111,18 +112,20 @@ def compared(run: Run, name: str, wanted: tuple[str, ...]) -> tuple[tuple[Precis
         tolerance = between_engines(run, narrow_body) if precision == INT8 else TOLERANCE
         drafts.append(made(run, narrow_body, precision, name, run.bands, tolerance=tolerance))
     with counted(run.console, "judging val in each precision", len(val) * (1 + len(drafts))) as step:
-        proof = prove(opened(exact), val, judged, run.bands, progress=step)
+        there = Places(opened(exact))
+        proof = prove(there, val, judged, run.bands, progress=step)
         witnesses = [Witness(opened(draft)) for draft in drafts]
-        seen = [judge(witness, val, progress=step) for witness in witnesses]
+        places = [Places(witness) for witness in witnesses]
+        seen = [judge(place, val, progress=step) for place in places]
     graphs = {one.card.precision: one.graph for one in (exact, *drafts)}
     spent = timings(graphs, golden_frames(GOLDEN_SEED, 1, run.recipe.size)[0])
     rows, files = [measured(exact, spent[FLOAT32], frames=len(val))], []
-    for draft, found, witness in zip(drafts, seen, witnesses, strict=True):
+    for draft, found, witness, place in zip(drafts, seen, witnesses, places, strict=True):
         looks = reference(witness.severities, witness.looks, judged, sorts=run.data.good is None)
         draft = replace(draft, card=replace(draft.card, reference=looks))
         file, row = settled(run, draft, found, judged, proof, spent[draft.card.precision])
         files.append(file)
-        rows.append(row)
+        rows.append(replace(row, strayed=place.strayed(there)))
     kept = run.metrics.setdefault("precisions", {})
     for row in rows:
         kept[row.precision] = {

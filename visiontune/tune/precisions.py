@@ -19,6 +19,7 @@ LEAST_SPEEDUP = 1.3  # int8 that gains less is not worth other numbers
 SLOWEST = 0.9  # fp16 may not cost time: this is the noise of a PC that does other things too
 MOST_SIZE = 0.6  # of the float32 file that an fp16 file may have
 MOST_REVIEWED = 0.01  # of the pictures, though always one, may go to review beyond those of float32
+MOST_STRAYED = 0.05  # of the pictures, though always one, on which a region may appear or vanish
 ROUNDS, WARM, FEWEST = 200, 5, 20
 SECONDS = 30.0
 
@@ -34,6 +35,7 @@ class Precision:
     flips_old_bands    the same if the file kept the bands of float32
     outside_review     of the flips: passed or rejected, and not so by float32
     reviewed           of the flips: reviewed, and passed or rejected by float32
+    strayed            val pictures on which a region of the heatmap appears, vanishes or lies elsewhere than in float32
     pictures           of val
     worse              a promise that the float32 file makes and this one does not, in words; None if it makes all
     """
@@ -47,6 +49,7 @@ class Precision:
     flips_old_bands: int = 0
     outside_review: int = 0
     reviewed: int = 0
+    strayed: int = 0
     pictures: int = 0
     worse: str | None = None
 
@@ -59,8 +62,9 @@ def refusal(found: Precision, float32: Precision) -> str | None:
     """Why this precision should not be shipped, in words; None if it should.
 
     Its verdicts come first: none may pass or reject what float32 did not, at most 1 % of the pictures (or one) may go to
-    review instead, and every promise must hold. Then what it is for: int8 must be at least 1.3 times as fast, fp16 at most
-    0.6 of the size and not slower.
+    review instead, and every promise must hold. Then its heatmap, where it has one: on at most 5 % of the pictures (or one) it
+    may show other places. Then what it is for: int8 must be at least 1.3 times as fast, fp16 at most 0.6 of the size and not
+    slower.
     """
     speedup = float32.p50_ms / found.p50_ms
     if found.outside_review:
@@ -71,6 +75,11 @@ def refusal(found: Precision, float32: Precision) -> str | None:
         return (
             f"{found.reviewed} of {found.pictures} pictures go to review that float32 decides, expected at most "
             f"{100 * MOST_REVIEWED:.0f} %"
+        )
+    if found.strayed > max(1, MOST_STRAYED * found.pictures):
+        return (
+            f"the heatmap shows other places than that of float32 on {found.strayed} of {found.pictures} pictures, expected at "
+            f"most {100 * MOST_STRAYED:.0f} %"
         )
     if found.precision == "int8" and speedup < LEAST_SPEEDUP:
         return f"{speedup:.2f} times as fast as float32 on this PC, expected at least {LEAST_SPEEDUP}"
@@ -126,6 +135,7 @@ def table(found: Sequence[Precision]) -> Table:
         "flips",
         "outside review",
         "more in review",
+        "other places",
     )
     shown.add_column("precision")
     for heading in headings:
@@ -143,6 +153,7 @@ def table(found: Sequence[Precision]) -> Table:
             str(one.flips),
             str(one.outside_review),
             str(one.reviewed),
+            str(one.strayed),
             "" if one is found[0] else f"no: {why}" if why else "yes",
         )
     return shown

@@ -1,6 +1,9 @@
-"""Part of the proof of an export: the file says where as the validated network does."""
+"""Part of the proof of an export: the file says where as the validated network does, and a narrower file where it does."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from visiontune.runtime.errors import ExportRefused
 from visiontune.runtime.frame import decode
 from visiontune.runtime.golden import Golden
 from visiontune.runtime.model import open_session
+from visiontune.runtime.verdict import Region, Verdict
 from visiontune.tune.cells import HEATMAP, answers
 from visiontune.tune.net import Net
 
@@ -51,3 +55,32 @@ def difference(heatmap: NDArray[np.float32], net: Net, fitted: NDArray[np.uint8]
         pictures = net.eval().normalised(torch.from_numpy(fitted[None]).to(net.mean.device))
         there = answers(net, pictures)[HEATMAP].cpu().numpy()
     return float(np.abs(heatmap - there).max())
+
+
+class Places:
+    """Judges through an inspector and keeps the regions of every picture, in order."""
+
+    def __init__(self, inspector: Callable[[Path], Verdict]) -> None:
+        self._inspector = inspector
+        self.found: list[tuple[Region, ...]] = []
+
+    def __call__(self, path: Path) -> Verdict:
+        """The verdict on a picture's file."""
+        verdict = self._inspector(path)
+        self.found.append(verdict.regions)
+        return verdict
+
+    def strayed(self, other: Places) -> int:
+        """On how many pictures one of the two shows a region whose box meets none of the other's."""
+        pairs = zip(self.found, other.found, strict=True)
+        return sum(alone(here, there) or alone(there, here) for here, there in pairs)
+
+
+def alone(some: Sequence[Region], others: Sequence[Region]) -> bool:
+    """Whether the box of one of `some` meets the box of none of the `others`."""
+    return any(not any(meet(one.box, other.box) for other in others) for one in some)
+
+
+def meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two boxes (x0, y0, x1, y1) share an area."""
+    return max(one[0], other[0]) < min(one[2], other[2]) and max(one[1], other[1]) < min(one[3], other[3])
