@@ -80,12 +80,33 @@ def sections(run: Run) -> tuple[Section, ...]:
     curve = run.metrics.get("learning_curve")
     return (
         *(() if curve is None else (learning_curve(curve),)),
+        *where(run),
         Section("Phases: val loss in nats at its best temperature", phases),
         Section("How far the weights moved from where they began, |w - w0| / |w0|", moved),
         Section(
             "Balanced accuracy under stock corruptions: what a change of light or focus would cost", corrupted
         ),
     )
+
+
+def where(run: Run) -> tuple[Section, ...]:
+    """How regions are cut from the heatmap and what they find on val; or why there is no heatmap."""
+    heading = "Where: regions of the heatmap against the masks of val"
+    if run.net.blind:
+        return (Section(heading, run.net.blind),)
+    found = run.metrics.get("regions")
+    if found is None:
+        return ()
+    bands, hits = found["bands"], found["found"]
+    row = (
+        f"{bands['low']:g}",
+        f"{bands['high']:.3g}",
+        f"{hits['hits']} of {hits['of']}",
+        f"{found['false']} in {found['good']}",
+        f"{found['iou']:.1%}",
+    )
+    header = ("cells from", "where they reach", "defects found", "false regions in good pictures", "overlap")
+    return (Section(heading, Table(header, (row,))),)
 
 
 def stages(run: Run) -> list[dict[str, Any]]:

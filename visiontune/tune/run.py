@@ -23,9 +23,11 @@ from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.costs import Costs
 from visiontune.runtime.errors import CalibrationRefused
+from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.whole import whole
 from visiontune.tune.backbone import normalisation
 from visiontune.tune.calibrate import Judged, Target, fit_temperature
+from visiontune.tune.choose_regions import val_regions
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.kind_costs import KindCosts
@@ -65,6 +67,7 @@ class Run:
     store: Path | None = None
     console: Console = field(default_factory=lambda: Console(stderr=True))
     bands: Bands | None = None
+    regions: RegionBands | None = None
     model: Path | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -112,7 +115,7 @@ class Run:
         costs: Costs | KindCosts | None = None,
         prevalence: float | None = None,
     ) -> Bands:
-        """Fits the temperature and sets the bands on val; prints what they certify.
+        """Fits the temperature and sets the bands on val, those of regions too where it has masks; prints what they certify.
 
         By rates (tune.calibrate, tune.sorting), or where `costs` are given by these: Costs with the line's `prevalence` of
         defective parts (tune.operating_point), KindCosts for a sorter (tune.kind_costs). Raises CalibrationRefused when val
@@ -138,6 +141,7 @@ class Run:
         }
         for line in in_sentences(self.bands):
             self.console.print(f"  {line}", highlight=False, soft_wrap=True)
+        self.regions = val_regions(self)
         self.save()
         return self.bands
 
@@ -198,6 +202,7 @@ class Run:
             ),
             temperature=float(self.net.head.temperature),
             bands=self.bands,
+            regions=self.regions,
             recipe=self.recipe.as_dict(),
             data={
                 **self.data.provenance,
