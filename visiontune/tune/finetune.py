@@ -33,7 +33,7 @@ from visiontune.tune.learner import Learner
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.pyramid import taps
-from visiontune.tune.range_test import USUAL, Rates, found_rates
+from visiontune.tune.range_test import Rates, found_rates
 from visiontune.tune.recipe import Recipe
 from visiontune.tune.resume import check_same, complete, data_stamp, prepared
 from visiontune.tune.run import Run
@@ -209,4 +209,4 @@ def chosen_rates(feeds: Feeds) -> Rates:
     recipe = feeds.recipe
     if recipe.lr != "auto":
         return Rates.given(float(recipe.lr))
-    return Rates.given(USUAL) if recipe.head.taps == PYRAMID else found_rates(feeds)
+    return Rates.usual() if recipe.head.taps == PYRAMID else found_rates(feeds)

@@ -37,21 +37,27 @@ class Rates:
     """Peak learning rates: of the head, and that from which the stages count down (the top one gets `decay` of it).
 
     `trials` are the mean val losses in nats at the end of the range test's trials, by rate (None where one diverged); empty
-    where the recipe named the rate.
+    where there were none: `why` then says whence the rate is.
     """
 
     head: float
     stages: float
     trials: dict[str, float | None] = field(default_factory=dict)
+    why: str = "as the recipe says"
 
     @classmethod
     def given(cls, lr: float) -> Rates:
         """One rate for everything, as a recipe names it."""
         return cls(head=lr, stages=lr)
 
+    @classmethod
+    def usual(cls) -> Rates:
+        """The rate of heads that read maps: trials of a decoder would cost as much as the run."""
+        return cls(head=USUAL, stages=USUAL, why="the usual one for a head that reads maps")
+
     def __str__(self) -> str:
         if not self.trials:
-            return f"learning rate of the head: {self.head:g}, as the recipe says"
+            return f"learning rate of the head: {self.head:g}, {self.why}"
         tried = ", ".join(
             f"{lr}: {'diverged' if loss is None else format(loss, '.3f')}" for lr, loss in self.trials.items()
         )

@@ -34,7 +34,7 @@ class Recipe:
     epochs        passes over the train share at most; None is as long as the schedule says.
     batch         pictures in a step.
     lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay). "auto" finds it by a short
-                  range test on what the closed backbone gives.
+                  range test on what the closed backbone gives; it is 2e-3 for heads that read maps (Segment).
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
     l2_sp         pull of open stages towards the weights they started from (L2-SP, Li et al. 2018, arXiv 1802.01483), which then
                   replaces their weight decay: a step of rate lr goes back by the share lr * l2_sp of the way. 0 is off.
