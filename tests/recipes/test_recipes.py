@@ -18,6 +18,8 @@ SMALL = [
     "backbone=test_resnet", "pretrained=False", "size=64", "epochs=2", "batch=8", "unfreeze.at=(1,)",
 ]  # fmt: skip
 
+TILED = ["tile=(32, 8)", "tiles.per_frame=2"]  # before the size, for a tile must fit into the frame
+
 
 def loaded(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -46,7 +48,8 @@ def data(tmp_path, parts_folder):
 def test_it_cooks_to_a_model_a_report_and_a_run(path, data, tmp_path, capsys):
     recipe = loaded(path)
     out = tmp_path / "run"
-    settings = [word for setting in SMALL for word in ("--set", setting)]
+    small = SMALL if recipe.recipe.tile is None else [*TILED, *SMALL]
+    settings = [word for setting in small for word in ("--set", setting)]
     recipe.main(recipe.recipe, recipe.cook, [str(data), "--out", str(out), *settings, "--learning-curve"])
     assert {"model.onnx", "report.html", "run.json", "checkpoints"} <= {item.name for item in out.iterdir()}
     assert not list(out.glob("**/*.tmp"))

@@ -16,7 +16,8 @@ from visiontune.heads import Classify, Labels
 from visiontune.runtime.errors import BadRecipe
 from visiontune.runtime.model import open_session
 from visiontune.runtime.verdict import Region
-from visiontune.tune.cells import Blind, answers, found_cells, wanted_cells
+from visiontune.tune.cells import answers
+from visiontune.tune.find_cells import Blind, found_cells, wanted_cells
 from visiontune.tune.graph import core_model
 from visiontune.tune.layers import last_ones, layers
 from visiontune.tune.net import Net

@@ -186,14 +186,14 @@ def blunt(graph):
 
 @pytest.mark.parametrize("change", [heavier, blunt])
 def test_a_broken_export_is_found_on_painted_frames(tmp_path, cooked, monkeypatch, change):
-    monkeypatch.setattr(exporting, "line_model", crooked_model(change))
+    monkeypatch.setattr(exporting, "whole_model", crooked_model(change))
     with pytest.raises(ExportRefused, match=r"painted frame of \d+ x \d+ .* No file was written"):
         exported(cooked, tmp_path / "model.onnx", core=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_export_is_found_on_the_pictures_and_the_worst_is_named(tmp_path, cooked, monkeypatch):
-    monkeypatch.setattr(exporting, "line_model", crooked_model(heavier))
+    monkeypatch.setattr(exporting, "whole_model", crooked_model(heavier))
     monkeypatch.setattr(exporting, "prove_painted", lambda *_: None)
     target = tmp_path / "model.onnx"
     target.write_bytes(b"the file of yesterday")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -15,6 +15,19 @@ from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, UNKNOWN
 from visiontune.data.policy import Policy, view_seed
 from visiontune.data.samples import Dataset
+
+
+class Masks(Protocol):
+    """Masks uint8 (n, h, w) by position: one, or several by their numbers. An ndarray is one."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, at: Any, /) -> Any:
+        """uint8 (h, w) for a number, uint8 (k, h, w) for a slice or an array of numbers."""
+
+    def tobytes(self) -> bytes:
+        """What tells these masks from others."""
 
 
 class Batch(TypedDict):
@@ -53,7 +66,7 @@ class Views(TorchDataset[Item]):
         policy: Policy | None,
         seed: int,
         view: int,
-        masks: NDArray[np.uint8] | None = None,
+        masks: Masks | None = None,
     ) -> None:
         if len(share) != len(frames):
             raise ValueError(f"{len(frames)} frames for {len(share)} samples")

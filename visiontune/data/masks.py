@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from visiontune.runtime.mask import mask_values
 from visiontune.runtime.regions import roi_pixels
 
 GOOD, DEFECT, UNKNOWN = 0, 1, 255  # what a pixel of a fitted mask says
+AHEAD = 16  # masks that are read before the first of them is used
 INDICES = 16  # values beyond which a mask is no drawing of areas but a smoothed or lossy picture
 
 Mask = NDArray[np.uint8]
@@ -35,6 +37,14 @@ def load_masks(
     Raises BadData, naming the files: for a mask that cannot be read or has another size than its picture, for one with more
     than 16 values (smoothed, or stored with loss), and for one that marks a defect on a picture of the good class.
     """
+    masks = list(each_mask(share, size, roi))
+    return np.stack(masks) if masks else np.empty((0, *size), np.uint8)
+
+
+def each_mask(
+    share: Dataset, size: tuple[int, int], roi: tuple[float, float, float, float] | None = None
+) -> Iterator[Mask]:
+    """The same masks one after the other, for those that do not fit into memory; raises at the latest after the last one."""
     problems = mask_problems(share.root, share)
     if problems:
         raise BadData(f"{share.root}: {summary(problems)}")
@@ -49,19 +59,19 @@ def load_masks(
         return fitted if fitted.any() else np.full(size, UNKNOWN, np.uint8)
 
     # a large mask takes 100 MB and more
+    contradicted: list[str] = []
     with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool:
-        masks = np.stack(list(pool.map(made, share))) if len(share) else np.empty((0, *size), np.uint8)
-    contradicted = [
-        shown(sample.id)
-        for sample, mask in zip(share, masks, strict=True)
-        if sample.label == share.good and mask.any()
-    ]
+        for start in range(0, len(share), AHEAD):
+            some = share.samples[start : start + AHEAD]
+            for sample, mask in zip(some, pool.map(made, some), strict=True):
+                if sample.label == share.good and mask.any():
+                    contradicted.append(shown(sample.id))
+                yield mask
     if contradicted:
         raise BadData(
             f"{share.root}: expected nothing marked on pictures of the good class, found masks that mark a defect on "
             f"{few(contradicted)}; correct the label or the mask"
         )
-    return masks
 
 
 def drawn(path: Path) -> NDArray[np.bool_]:
@@ -88,6 +98,8 @@ def fitted_mask(
     pixel gets lost: see `surviving`.
     """
     x0, y0, x1, y1 = roi_pixels(marked.shape[0], marked.shape[1], roi)
+    if (y1 - y0, x1 - x0) == size:
+        return marked[y0:y1, x0:x1].astype(np.uint8)  # what comes out below, sooner
     cover = marked[y0:y1, x0:x1].astype(np.float64)
     for axis, cells in enumerate(size):
         cover = shares(cover, cells, axis)

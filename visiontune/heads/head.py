@@ -73,6 +73,11 @@ class HeadNet(nn.Module, ABC):
         """The frame's logits as if the temperature were `temperature`: what `losses` of a calibrated network reads."""
         return logits / temperature
 
+    def risk(self, logits: Tensor) -> Tensor:
+        """Log odds of a defect (N,), +inf for NaN: by them tiles of one frame are ranked, whatever the temperature."""
+        odds = logits[:, 1:].logsumexp(dim=1) - logits[:, 0]
+        return torch.where(odds.isnan(), torch.full_like(odds, torch.inf), odds)
+
     @property
     def adjusted(self) -> bool:
         """Whether the loss counts classes otherwise than the pictures do, so that calibration has to weigh them."""

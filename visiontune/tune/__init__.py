@@ -26,6 +26,7 @@ except ImportError as problem:
 from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
+from visiontune.data.tile_places import Tiles
 from visiontune.heads import Classify, Segment
 from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
@@ -45,6 +46,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Segment",
+    "Tiles",
     "Unfreeze",
     "finetune",
     "main",

@@ -17,15 +17,14 @@ from visiontune.runtime.marked_cells import Defect, defects
 from visiontune.runtime.rate import Rate
 from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.regions import peaks
-from visiontune.tune.cells import HEATMAP, answers
-from visiontune.tune.net import Net
+from visiontune.tune.cells import HEATMAP
+from visiontune.tune.net import Net, together
 
 if TYPE_CHECKING:
     from visiontune.tune.run import Run
 
 LOWS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CONFIDENCE = 0.95
-BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +72,10 @@ def val_regions(run: Run) -> RegionBands | None:
 
 def heatmaps(net: Net, frames: Frames) -> NDArray[np.float32] | None:
     """The heatmap of every fitted frame uint8 (n, H, W, 3): (n, h, w); None for a network without one."""
-    rows = []
+    rows, some = [], together((frames.shape[1], frames.shape[2]))
     with torch.inference_mode():
-        for start in range(0, len(frames), BATCH):
-            pictures = net.eval().normalised(
-                torch.from_numpy(frames[start : start + BATCH]).to(net.mean.device)
-            )
-            found = answers(net, pictures)
+        for start in range(0, len(frames), some):
+            found = net.eval().answers(torch.from_numpy(frames[start : start + some]).to(net.mean.device))
             if HEATMAP not in found:
                 return None
             rows.append(found[HEATMAP].cpu().numpy())

@@ -21,7 +21,7 @@ from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import KEY as CARD_KEY
 from visiontune.runtime.card import ModelCard, Proof
 from visiontune.runtime.errors import BadModel, ExportRefused
-from visiontune.runtime.golden import Golden, frame_sizes, golden_frames, hashes
+from visiontune.runtime.golden import MOST_PIXELS, Golden, frame_sizes, golden_frames, hashes
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.model import open_session
 from visiontune.runtime.proof import fingerprint
@@ -30,11 +30,13 @@ from visiontune.runtime.seal import PLACEHOLDER, check, seal
 from visiontune.runtime.verdict import Verdict
 from visiontune.runtime.whole import whole
 from visiontune.tune.calibrate import Judged
-from visiontune.tune.graph import core_model, line_model
+from visiontune.tune.graph import core_model
 from visiontune.tune.net import Net
 from visiontune.tune.papers import by_pillow, for_core, for_viewers
 from visiontune.tune.prove_heatmap import prove_heatmap
 from visiontune.tune.reference import Witness, reference
+from visiontune.tune.tiled_graph import whole_model
+from visiontune.tune.tiled_net import TiledNet
 
 TOLERANCE = 1e-4  # largest difference of severity and kinds between torch and the file that a proof accepts
 GOLDEN_SEED, GOLDEN_FRAMES = 20_260_101, 2
@@ -59,8 +61,13 @@ def export(
     a verdict differs from torch's, or a severity or a kind's probability by more than 1e-4, or a heatmap (looked at on some of
     them) by more than 1e-3; the message names the worst picture.
     """
-    body = core_model(net, card.input.size)
-    model = line_model(body, net, bands, roi=roi)
+    if core and isinstance(net, TiledNet):
+        raise ExportRefused(
+            "core: expected a network of whole frames, found one of tiles, whose bare network leaves cutting and blending to the "
+            "app; leave core out"
+        )
+    body = core_model(net, net.seen(card.input.size))
+    model = whole_model(body, net, bands, roi=roi)
     graph = model.SerializeToString()
     golden, *probes = painted_answers(graph, card)
     prove_painted(net, card, (golden, *probes))
@@ -114,12 +121,14 @@ def painted_answers(graph: bytes, card: ModelCard) -> list[Golden]:
     """What the graph says of frames painted from a seed, to be asked again on the line's own machine; one for each size.
 
     The first are larger than the model's input by an odd factor, so that an engine that resizes otherwise is found out at
-    every opening; the other sizes try the resize in other directions.
+    every opening; the other sizes try the resize in other directions. Of a model of large frames there is one first: opening it
+    takes as long as judging it.
     """
     session = open_session(graph)
     found: list[Golden] = []
+    large = card.input.size[0] * card.input.size[1] > MOST_PIXELS
     for size in frame_sizes(card.input.size, card.input.roi):
-        count = 1 if found else GOLDEN_FRAMES
+        count = 1 if found or large else GOLDEN_FRAMES
         frames = golden_frames(GOLDEN_SEED + len(found), count, size)
         severity, kinds, decision = session.run(["severity", "kinds", "decision"], {"frames": frames})
         found.append(
@@ -142,7 +151,7 @@ def prove_painted(net: Net, card: ModelCard, painted: Sequence[Golden]) -> None:
     for golden in painted:
         fitted = torch.from_numpy(np.stack([fit(frame) for frame in golden.paint()])).to(net.mean.device)
         with torch.inference_mode():
-            answers = net.eval().head.answer(net(fitted))
+            answers = net.eval().answers(fitted)
         difference = golden.difference(answers["severity"].cpu().numpy(), answers["kinds"].cpu().numpy())
         if not difference <= TOLERANCE:
             raise ExportRefused(

@@ -14,8 +14,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from visiontune.data.batches import Shuffled, Views, evaluation_batches, label_indices, training_batches
+from visiontune.data.batches import (
+    Masks,
+    Shuffled,
+    Views,
+    evaluation_batches,
+    label_indices,
+    training_batches,
+)
 from visiontune.data.frames import Frames
+from visiontune.data.policy import Policy
 from visiontune.data.samples import Dataset
 from visiontune.runtime.whole import whole
 from visiontune.tune.costs import Cost
@@ -35,7 +43,11 @@ class Share:
 
     data: Dataset
     frames: Frames
-    masks: NDArray[np.uint8] | None = None
+    masks: Masks | None = None
+
+    def views(self, view: int, *, policy: Policy | None, seed: int = 0) -> Views:
+        """The pictures as they are to be seen in a view."""
+        return Views(self.data, self.frames, policy=policy, seed=seed, view=view, masks=self.masks)
 
 
 class KeptBatches:
@@ -49,7 +61,7 @@ class KeptBatches:
         batch: int,
         *,
         whole: bool,
-        masks: NDArray[np.uint8] | None = None,
+        masks: Masks | None = None,
     ) -> None:
         self.kept, self.labels, self.order = kept, labels, np.array(list(order))
         self.masks = masks
@@ -195,8 +207,7 @@ class Feeds:
         return self.folder / f"{key.replace(' ', '-')}.masks.npy"
 
     def _views(self, share: Share, view: int) -> Views:
-        recipe, masks = self.recipe, share.masks
-        return Views(share.data, share.frames, policy=recipe.policy, seed=recipe.seed, view=view, masks=masks)
+        return share.views(view, policy=self.recipe.policy, seed=self.recipe.seed)
 
     def training(self, epoch: int, phase: Phase) -> Any:
         """Shuffled batches of an epoch. The order depends on seed and epoch alone."""
@@ -271,4 +282,4 @@ def view_key(view: int) -> str:
 
 def plain_views(share: Share) -> Views:
     """A share without augmentation."""
-    return Views(share.data, share.frames, policy=None, seed=0, view=0, masks=share.masks)
+    return share.views(0, policy=None)

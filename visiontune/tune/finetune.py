@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from visiontune.data.fit import Fit
+from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, load_masks
 from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
@@ -23,11 +25,11 @@ from visiontune.heads.head import PYRAMID
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
-from visiontune.tune.cells import wanted_cells
 from visiontune.tune.checkpoints import BEST, LAST, load_weights
 from visiontune.tune.costs import costs, stage_table
 from visiontune.tune.disk import writing
 from visiontune.tune.feeds import Feeds, Share
+from visiontune.tune.find_cells import wanted_cells
 from visiontune.tune.frozen import Frozen
 from visiontune.tune.learner import Learner
 from visiontune.tune.net import Net
@@ -38,6 +40,8 @@ from visiontune.tune.recipe import Recipe
 from visiontune.tune.resume import check_same, complete, data_stamp, prepared
 from visiontune.tune.run import Run
 from visiontune.tune.summary import summary
+from visiontune.tune.tiled_net import TiledNet
+from visiontune.tune.tiled_share import tiled
 from visiontune.tune.trainer import make_trainer, quiet, settings, stoppable
 from visiontune.tune.unfreeze import Phase
 
@@ -93,7 +97,8 @@ def finetune(
     for note in data.notes:
         console.print(f"[yellow]note[/] {note}", highlight=False)
     fit = Fit(recipe.size, recipe.roi)
-    shares = {}
+    whole: dict[str, Frames] = {}
+    shares: dict[str, Share] = {}
     for name in ("train", "val"):
         share = data.share(name)
         with counted(console, f"reading {name}", len(share)) as step:
@@ -106,13 +111,18 @@ def finetune(
                 say=lambda line: console.print(f"  {line}", highlight=False, markup=False),
                 progress=step,
             )
+        whole[name] = frames
+        if recipe.grid is None:
             shares[name] = Share(data=share, frames=frames, masks=masks_of(share, recipe))
+        else:
+            say = partial(console.print, highlight=False, markup=False)
+            shares[name] = tiled(share, frames, recipe, train=name == "train", say=say)
     checkpoints = folder / "checkpoints"
     net = make_net(recipe, shares["train"].data)
     if net.blind:
         console.print(f"[yellow]note[/] {net.blind}", highlight=False, soft_wrap=True)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
-    cost = costs(net.backbone, net.stages, size=recipe.size)
+    cost = costs(net.backbone, net.stages, size=recipe.seen)
     phases = recipe.unfreeze.phases([stage.forward for stage in cost], epochs=recipe.epochs)
     feeds = Feeds(net, recipe, phases, cost, **shares, folder=folder / "cache")
     frozen = Frozen(net, opened=phases[0].open)
@@ -152,9 +162,9 @@ def finetune(
     return Run(
         recipe=recipe,
         data=data,
-        net=learner.net.cpu().eval(),
+        net=judging(learner.net.cpu().eval(), recipe),
         fit=fit,
-        frames={n: s.frames for n, s in shares.items()},
+        frames=whole,
         history=tuple(learner.history),
         phases=tuple(learner.keeper.results),
         best=best,
@@ -176,8 +186,8 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
         classes=train.classes, good=train.good, counts=tuple(counts[name] for name in train.classes)
     )
     with torch.no_grad():
-        features = backbone.eval()(torch.zeros(1, 3, *recipe.size)).shape[1]
-    wanted = taps(backbone, recipe.size) if recipe.head.taps == PYRAMID else ()
+        features = backbone.eval()(torch.zeros(1, 3, *recipe.seen)).shape[1]
+    wanted = taps(backbone, recipe.seen) if recipe.head.taps == PYRAMID else ()
     given: int | Pyramid = features
     if wanted:
         given = Pyramid(
@@ -186,9 +196,14 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
             strides=tuple(tap.stride for tap in wanted),
         )
     head = recipe.head.build(given, labels)
-    cells, blind = wanted_cells(backbone, head, recipe.size, classes=len(labels.classes))
-    net = Net(backbone, head, mean=mean, std=std, size=recipe.size, taps=wanted, cells=cells, blind=blind)
+    cells, blind = wanted_cells(backbone, head, recipe.seen, classes=len(labels.classes))
+    net = Net(backbone, head, mean=mean, std=std, size=recipe.seen, taps=wanted, cells=cells, blind=blind)
     return net.to(memory_format=torch.channels_last)
+
+
+def judging(net: Net, recipe: Recipe) -> Net:
+    """The network as it judges frames: of tiles where the recipe has them."""
+    return net if recipe.grid is None else TiledNet(net, recipe.grid)
 
 
 def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime.bands import Bands
-from visiontune.tune.cells import answers
+from visiontune.tune.cells import RISK, answers, raw_and_answers
 from visiontune.tune.fold import fold_into_linear
 from visiontune.tune.net import Net
 
@@ -43,7 +43,9 @@ class Core(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """The answers in the order of `words`."""
-        found = answers(self, pictures)
+        raw, found = raw_and_answers(self, pictures)
+        if RISK in self.words:
+            found[RISK] = self.head.risk(self.head.logits(raw))
         return tuple(found[word] for word in self.words)
 
 
@@ -54,7 +56,7 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
     twin.head.temperature.fill_(STAND_IN)
     example = torch.zeros(2, 3, *size)
     with torch.no_grad():
-        words = tuple(answers(twin, example))
+        words = (*answers(twin, example), *net.more)
     quiet = io.StringIO()
     with (
         warnings.catch_warnings(),

@@ -17,9 +17,12 @@ def health(run: Run, *, pictures: int = 128) -> dict[str, Any]:
     """Drift per stage, the gap of the kept epoch, and what corruptions do; kept in run.json.
 
     `gap` is val loss minus training loss in nats (the training loss is that of augmented pictures). Balanced accuracy
-    under stock corruptions of at most `pictures` val pictures is given before the backbone opened and at the end.
+    under stock corruptions of at most `pictures` val pictures (of frames with about so many tiles, 4 at least) is given
+    before the backbone opened and at the end.
     """
     share = run.data.share("val")
+    if run.recipe.grid is not None:
+        pictures = max(4, pictures // len(run.recipe.grid))
     chosen = np.random.default_rng(0).permutation(len(share))[:pictures]
     frames, labels = run.frames["val"][np.sort(chosen)], label_indices(share)[np.sort(chosen)]
     kept = run.history[run.best]

@@ -100,6 +100,8 @@ def compared(run: Run, name: str, wanted: tuple[str, ...]) -> tuple[tuple[Precis
 
     Raises ExportRefused if the float32 file itself does not judge as the network does.
     """
+    if run.recipe.tile is not None:
+        raise PrecisionRefused("expected a network of whole frames, found one of tiles; export float32")
     assert run.bands is not None
     val, judged = run.data.share("val"), run.judge("val")
     body = core_model(run.net, run.recipe.size)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from visiontune.heads import Features, HeadNet, Raw
+from visiontune.tune.cells import Cells, answers
 from visiontune.tune.pyramid import Tap, tapped
 from visiontune.tune.stages import Stage, stages
 
-if TYPE_CHECKING:
-    from visiontune.tune.cells import Cells
+PIXELS = 2**24  # of frames that are judged together: 64 of 512 x 512, 3 of 2048 x 2448
+
+
+def together(size: tuple[int, int]) -> int:
+    """How many frames of `size` (h, w) are judged at once, from 1 to 64."""
+    return max(1, min(64, PIXELS // (size[0] * size[1])))
 
 
 class Net(nn.Module):
@@ -25,6 +30,7 @@ class Net(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    more: ClassVar[tuple[str, ...]] = ()  # what the exported core says beside the head's words
 
     def __init__(
         self,
@@ -51,6 +57,23 @@ class Net(nn.Module):
     def forward(self, frames: Tensor) -> Any:
         """Raw head output from uint8 frames (N, h, w, 3), RGB, already at the model's size."""
         return self.answered(self.features(self.normalised(frames)))
+
+    def logits(self, frames: Tensor) -> Tensor:
+        """The frames' logits (N, C), of frames as `forward` takes them."""
+        return self.head.logits(self(frames))
+
+    def answers(self, frames: Tensor) -> dict[str, Tensor]:
+        """The line's words for frames as `forward` takes them."""
+        return answers(self, self.normalised(frames))
+
+    def pooled(self, frames: Tensor) -> Tensor:
+        """The backbone's pooled features (N, F), of frames as `forward` takes them."""
+        found: Tensor = self.backbone(self.normalised(frames))
+        return found
+
+    def seen(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) of what the backbone sees at once of frames fitted to `size`."""
+        return size
 
     def features(self, pictures: Tensor) -> Features:
         """What the head reads of normalised pictures (N, 3, h, w): pooled (N, F), or (pooled, map, ...) where there are taps."""

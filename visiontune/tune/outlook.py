@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from visiontune.data.batches import label_indices
-from visiontune.tune.finetune import make_net
+from visiontune.tune.finetune import judging, make_net
 from visiontune.tune.learning_curve import LearningCurve, learning_curve, part_weights, percent
 from visiontune.tune.nested import Features
-from visiontune.tune.net import Net
+from visiontune.tune.net import Net, together
 from visiontune.tune.progress import counted
 from visiontune.tune.run import Run
 
@@ -47,7 +47,7 @@ def begun(run: Run) -> Net:
     with torch.no_grad():
         for name, parameter in net.backbone.named_parameters():
             parameter.copy_(run.start[name])
-    return net.eval()
+    return judging(net.eval(), run.recipe)
 
 
 def share(run: Run, net: Net, split: str) -> Features:
@@ -67,8 +67,8 @@ def features(run: Run, net: Net, split: str) -> NDArray[np.float32]:
         counted(run.console, f"features of {split}", len(frames)) as step,
         torch.inference_mode(),
     ):
-        for start in range(0, len(frames), 64):
-            batch = torch.from_numpy(np.ascontiguousarray(frames[start : start + 64]))
-            rows.append(net.backbone(net.normalised(batch)).numpy())
+        for start in range(0, len(frames), some := together(run.recipe.size)):
+            batch = torch.from_numpy(np.ascontiguousarray(frames[start : start + some]))
+            rows.append(net.pooled(batch).numpy())
             step(len(batch))
     return np.concatenate(rows)

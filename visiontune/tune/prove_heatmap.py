@@ -17,7 +17,7 @@ from visiontune.runtime.frame import decode
 from visiontune.runtime.golden import Golden
 from visiontune.runtime.model import open_session
 from visiontune.runtime.verdict import Region, Verdict
-from visiontune.tune.cells import HEATMAP, answers
+from visiontune.tune.cells import HEATMAP
 from visiontune.tune.net import Net
 
 TOLERANCE = 1e-3  # largest difference of a cell, 0..1
@@ -52,8 +52,8 @@ def prove_heatmap(graph: bytes, net: Net, card: ModelCard, painted: Golden, val:
 def difference(heatmap: NDArray[np.float32], net: Net, fitted: NDArray[np.uint8]) -> float:
     """The largest difference between a heatmap (1, h, w) and torch's of a fitted frame uint8 (H, W, 3); NaN stays NaN."""
     with torch.inference_mode():
-        pictures = net.eval().normalised(torch.from_numpy(fitted[None]).to(net.mean.device))
-        there = answers(net, pictures)[HEATMAP].cpu().numpy()
+        answers = net.eval().answers(torch.from_numpy(fitted[None]).to(net.mean.device))
+    there = answers[HEATMAP].cpu().numpy()
     return float(np.abs(heatmap - there).max())
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from visiontune.data.policies import flat_sheet
 from visiontune.data.policy import Policy
+from visiontune.data.tile_places import Tiles
+from visiontune.data.tiles import Grid, wrong
 from visiontune.heads import Classify, Head
 from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
@@ -27,7 +29,10 @@ class Recipe:
     head          what is asked of the picture.
     policy        augmentation, named for what part and camera allow.
     unfreeze      when which stages open, and their learning rates.
-    size          (h, w) of the network's input in pixels. Frames are stretched to it: choose it near their shape.
+    size          (h, w) in pixels to which frames are stretched: choose it near their shape. Without `tile` the network's input.
+    tile          (side, overlap) in pixels of the fitted frame, for frames much larger than their defects: the network sees
+                  square tiles and judges a frame by its worst one. None shows it the whole frame at once.
+    tiles         which tiles training sees: how many of each frame in a view, and which share of them around defects.
     roi           part of the frame to look at, (x0, y0, x1, y1) as fractions 0..1; None is the whole frame.
     window        grey values (low, high) of 16-bit pictures that become 0 and 255; None is (0, 65535). A camera of 12 bits
                   needs (0, 4095). The line reads 16-bit frames through it too; 8-bit pictures are not touched by it.
@@ -58,6 +63,8 @@ class Recipe:
     policy: Policy = field(default_factory=flat_sheet)
     unfreeze: Unfreeze = field(default_factory=Unfreeze)
     size: tuple[int, int] = (224, 224)
+    tile: tuple[int, int] | None = None
+    tiles: Tiles = field(default_factory=Tiles)
     roi: tuple[float, float, float, float] | None = None
     window: tuple[int, int] | None = None
     epochs: int | None = None
@@ -97,6 +104,8 @@ class Recipe:
             raise BadRecipe(
                 f"Recipe.size must be (height, width), whole pixels from 16 to 4096, got {self.size!r}"
             )
+        if self.tile is not None and (problem := wrong(self.tile, self.size)):
+            raise BadRecipe(f"Recipe.tile must be (side, overlap), {problem}, got {self.tile!r}")
         if self.roi is not None:
             x0, y0, x1, y1 = self.roi
             if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
@@ -108,13 +117,25 @@ class Recipe:
                 f"Recipe.window must be (low, high), whole grey values, 0 <= low < high <= 65535, got {self.window!r}"
             )
 
+    @property
+    def grid(self) -> Grid | None:
+        """The tiles of a frame."""
+        return None if self.tile is None else Grid(self.size, *self.tile)
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """(h, w) in pixels of what the network sees at once."""
+        return self.size if self.tile is None else (self.tile[0], self.tile[0])
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, for the card and run.json."""
         plain = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         plain["head"] = {"type": type(self.head).__name__, **dataclasses.asdict(self.head)}  # type: ignore[call-overload]
         plain["policy"] = self.policy.to_json()
         plain["unfreeze"] = dataclasses.asdict(self.unfreeze)
+        plain["tiles"] = dataclasses.asdict(self.tiles)
         plain["size"] = list(self.size)
+        plain["tile"] = list(self.tile) if self.tile else None
         plain["roi"] = list(self.roi) if self.roi else None
         plain["window"] = list(self.window) if self.window else None
         return plain

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from visiontune.tune.learner import balanced_accuracy
-from visiontune.tune.net import Net
+from visiontune.tune.net import Net, together
 
 Frame = NDArray[np.uint8]
 Corruption = Callable[[Frame, np.random.Generator], Frame]
@@ -69,12 +69,12 @@ def under_corruption(net: Net, frames: Any, labels: NDArray[np.int64]) -> dict[s
     for name, corrupt in {"none": None, **CORRUPTIONS}.items():
         rng = np.random.default_rng(0)
         predicted = []
-        for start in range(0, len(labels), 64):
-            batch = np.asarray(frames[start : start + 64])
+        for start in range(0, len(labels), some := together(frames.shape[1:3])):
+            batch = np.asarray(frames[start : start + some])
             if corrupt is not None:
                 batch = np.stack([corrupt(frame, rng) for frame in batch])
             with torch.inference_mode():
-                predicted.append(net.head.answer(net(torch.from_numpy(batch)))["kinds"].argmax(1).numpy())
+                predicted.append(net.answers(torch.from_numpy(batch))["kinds"].argmax(1).numpy())
         found[name] = balanced_accuracy(labels, np.concatenate(predicted))
     return found
 

@@ -33,7 +33,7 @@ from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.kind_costs import KindCosts
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.learning_curve import LearningCurve
-from visiontune.tune.net import Net
+from visiontune.tune.net import Net, together
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
@@ -88,9 +88,8 @@ class Run:
         frames, rows = self.pictures(split), []
         self.net.eval()
         with torch.inference_mode():
-            for start in range(0, len(frames), 64):
-                raw = self.net(torch.from_numpy(frames[start : start + 64]))
-                rows.append(self.net.head.logits(raw))
+            for start in range(0, len(frames), some := together(self.recipe.size)):
+                rows.append(self.net.logits(torch.from_numpy(frames[start : start + some])))
         return np.concatenate([row.numpy() for row in rows])
 
     def judge(self, split: str) -> Judged:
