@@ -93,7 +93,13 @@ def test_weights_that_cannot_be_reached_name_the_ways_round(monkeypatch):
 
 def test_a_recipe_is_json_able_and_says_everything():
     plain = json.loads(json.dumps(RECIPE.as_dict()))
-    assert plain["head"] == {"type": "Classify", "smoothing": 0.1, "dropout": 0.0, "adjust": "auto"}
+    assert plain["head"] == {
+        "type": "Classify",
+        "smoothing": 0.1,
+        "dropout": 0.0,
+        "adjust": "auto",
+        "heatmap": "auto",
+    }
     assert plain["policy"]["name"] == "xray"
     assert set(plain) == set(RECIPE.__dataclass_fields__)
 
