@@ -120,6 +120,9 @@ def share(card: ModelCard, root: Path, name: str) -> Share:
             raise
     same = divided is not None and _same(card, divided)
     if name == "all" or divided is None:
+        from visiontune.data.one_defect import ruled
+
+        found = ruled(found, card.data)
         return Share(found, name, same, 0 if same else _of_val(card, found))
     chosen = divided.share(name)
     if not len(chosen):
@@ -149,16 +152,18 @@ def learnt(card: ModelCard, root: Path, judged: Share) -> Learnt:
 
 def by_rule(card: ModelCard, found: Dataset) -> Dataset:
     """The data as the card's rule splits them. Raises BadData where the rule asks for splits that the source does not name."""
+    from visiontune.data.one_defect import ruled
     from visiontune.data.splits import split
 
     rule = card.data
     train, val, test = rule["fractions"]
-    return split(
+    divided = split(
         found,
         seed=rule["split_seed"],
         fractions=(train, val, test),
         val_from=rule.get("val_from", "train"),
     )
+    return ruled(divided, rule)
 
 
 def _read(card: ModelCard, root: Path) -> Dataset:

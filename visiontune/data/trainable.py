@@ -52,7 +52,8 @@ def _check_classes(dataset: Dataset, one_class: bool) -> None:
         found = few(map(shown, dataset.classes)) or "none"
         raise BadData(f"{dataset.root}: expected a good class, found {found}; name it with good=NAME")
     present = {sample.label for sample in dataset}
-    empty = [shown(name) for name in dataset.classes if name not in present]
+    needed = dataset.classes[:1] if one_class else dataset.classes  # the good class is the first
+    empty = [shown(name) for name in needed if name not in present]
     if empty:
         raise BadData(
             f"{dataset.root}: expected pictures of every class, found none of {few(empty)}; add some"

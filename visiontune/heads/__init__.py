@@ -1,7 +1,8 @@
 """Heads: what is asked of the picture. One file each; a recipe imports the one it needs by name."""
 
+from visiontune.heads.anomaly import Anomaly
 from visiontune.heads.classify import Classify
 from visiontune.heads.head import Features, Head, HeadNet, Labels, Pyramid, Raw
 from visiontune.heads.segment import Segment
 
-__all__ = ["Classify", "Features", "Head", "HeadNet", "Labels", "Pyramid", "Raw", "Segment"]
+__all__ = ["Anomaly", "Classify", "Features", "Head", "HeadNet", "Labels", "Pyramid", "Raw", "Segment"]

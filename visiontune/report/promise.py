@@ -10,10 +10,12 @@ from visiontune.report.findings import Findings
 from visiontune.report.words import asked, at_most, counted, printable, whole
 
 ESCAPES, OVERKILL, WRONG = "escapes", "overkill", "wrong kind among passed"
+HELD = "review or reject of good parts"
 # name in the evidence: (what happens at most so often, what was counted, a miss)
 PHRASES = {
     ESCAPES: ("of defective parts pass", "defective part", "passed"),
     OVERKILL: ("of good parts are rejected", "good part", "rejected"),
+    HELD: ("of good parts are reviewed or rejected", "good part", "held back"),
     WRONG: ("of passed parts carry the wrong kind", "passed part", "named wrongly"),
 }
 
@@ -64,6 +66,9 @@ def headline(findings: Findings) -> Headline:
         cost = whole(round(evidence["cost_per_million"]))
         title = f"Set by costs: {cost} per million parts on val ({printable(evidence['costs'])})."
         return Headline(None, "By cost", title, found)
+    if isinstance(evidence.get(ESCAPES), str):
+        title = "How many defective parts pass is not known: val holds none. " + first.sentence
+        return Headline(None, "Escapes unknown", title, found)
     badge = "Certified" if first.kept else "Not certified"
     return Headline(first.kept, badge, first.sentence, found, kinds(evidence))
 

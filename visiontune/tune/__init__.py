@@ -27,7 +27,7 @@ from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.data.tile_places import Tiles
-from visiontune.heads import Classify, Segment
+from visiontune.heads import Anomaly, Classify, Segment
 from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
@@ -40,6 +40,7 @@ from visiontune.tune.unfreeze import Unfreeze
 del lightning, timm, torch, os, MissingExtra
 
 __all__ = [
+    "Anomaly",
     "Classify",
     "Costs",
     "KindCosts",

@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from visiontune.runtime.bands import NEVER, Bands
 from visiontune.runtime.errors import CalibrationRefused
 from visiontune.tune.clearance import clear_above, clear_below
+from visiontune.tune.good_only import good_bands
 from visiontune.tune.promise import KINDS, allowed_misses, each_kind, promise
 
 
@@ -41,6 +42,7 @@ class Judged:
     labels: NDArray[np.int64]  # (n,) true class
     groups: Sequence[str]  # (n,) part of each picture
     classes: Sequence[str] = ()  # names of the classes, in the order of the labels
+    one_class: bool = False  # whether good parts alone are enough
 
 
 def fit_temperature(
@@ -70,11 +72,13 @@ def inspection_bands(judged: Judged, target: Target) -> Bands:
     exposures of one part are not independent, parts are. Pass lies below the (k+1)-th smallest defective severity, where k
     misses still certify the escape rate; reject lies above the matching severity of the good parts. If not even k = 0
     certifies, the band is set at k = 0 and the evidence says what it can certify and how many parts are missing; and what it
-    certifies of each kind of defect by itself.
+    certifies of each kind of defect by itself. Without a defective part, `good_bands` where the head is of one class.
     """
     defective = judged.labels != 0
     bad = per_part(judged, defective, np.min)
     good = per_part(judged, ~defective, np.max)
+    if judged.one_class and len(good) and not len(bad):
+        return good_bands(good, judged.severity, overkill=target.overkill, confidence=target.confidence)
     if not len(bad) or not len(good):
         lacking = "defective" if not len(bad) else "good"
         raise CalibrationRefused(

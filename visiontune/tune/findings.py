@@ -120,4 +120,4 @@ def stages(run: Run) -> list[dict[str, Any]]:
             {"name": stage.name, "parameters": stage.size, "lr": peak.get(stage.name, 0.0), "opened": opened}
         )
     size = sum(parameter.numel() for parameter in run.net.head.parameters())
-    return [*rows, {"name": "head", "parameters": size, "lr": peak["head"], "opened": 0}]
+    return [*rows, {"name": "head", "parameters": size, "lr": peak.get("head", 0.0), "opened": 0}]

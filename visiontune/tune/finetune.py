@@ -16,12 +16,14 @@ from rich.console import Console
 from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, load_masks
+from visiontune.data.one_defect import one_defect
 from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
-from visiontune.heads import Labels, Pyramid
+from visiontune.heads import Anomaly, Labels, Pyramid
 from visiontune.heads.head import PYRAMID
+from visiontune.heads.memory import MemoryNet
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
@@ -32,6 +34,7 @@ from visiontune.tune.feeds import Feeds, Share
 from visiontune.tune.find_cells import wanted_cells
 from visiontune.tune.frozen import Frozen
 from visiontune.tune.learner import Learner
+from visiontune.tune.memorise import memorise
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.pyramid import taps
@@ -90,7 +93,9 @@ def finetune(
         runner = make_trainer(folder, console, own | trainer)
     stored = prepared(folder, recipe, resume=resume)
     data = split(data, seed=recipe.split_seed)
-    check_trainable(data)
+    good_only = isinstance(recipe.head, Anomaly)
+    data = one_defect(data) if good_only else data
+    check_trainable(data, one_class=good_only)
     made = {**settings(runner, compile=compile), "data": data_stamp(data)}
     if stored is not None:
         check_same(stored.get("settings", {}), made, folder)
@@ -122,6 +127,28 @@ def finetune(
     if net.blind:
         console.print(f"[yellow]note[/] {net.blind}", highlight=False, soft_wrap=True)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
+    if isinstance(net.head, MemoryNet):
+        with writing(folder):
+            epoch, result = memorise(
+                net, **shares, seed=recipe.seed, checkpoints=checkpoints, console=console
+            )
+        if store is None:
+            remove(folder / "store")
+        return Run(
+            recipe=recipe,
+            data=data,
+            net=net,
+            fit=fit,
+            frames=whole,
+            history=(epoch,),
+            phases=(result,),
+            best=0,
+            start=start,
+            rates=Rates.given(0.0),
+            out=folder,
+            store=None if store is None else Path(store),
+            console=console,
+        )
     cost = costs(net.backbone, net.stages, size=recipe.seen)
     phases = recipe.unfreeze.phases([stage.forward for stage in cost], epochs=recipe.epochs)
     feeds = Feeds(net, recipe, phases, cost, **shares, folder=folder / "cache")
@@ -208,7 +235,7 @@ def judging(net: Net, recipe: Recipe) -> Net:
 
 def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:
     """The masks of a share where the head learns from them. Raises BadData for wrong ones, and where train has none."""
-    if recipe.head.taps != PYRAMID:
+    if recipe.head.taps != PYRAMID or isinstance(recipe.head, Anomaly):
         return None
     masks = load_masks(share, recipe.size, recipe.roi)
     if any(sample.split == "train" for sample in share) and not (masks == DEFECT).any():

@@ -10,6 +10,8 @@ from scipy.stats import binom
 
 from visiontune.runtime import binomial
 
+HELD = "review or reject of good parts"  # names in the evidence
+UNKNOWN = "unknown: val holds no defective part"  # what it says of escapes then
 KINDS = "kinds"  # the name in the evidence of what is said of each kind by itself
 
 
@@ -86,6 +88,8 @@ def sentence(evidence: dict[str, Any]) -> list[str]:
     """The evidence in words, a line for each promise and each kind."""
     lines = []
     for name, found in evidence.items():
+        if found == UNKNOWN:
+            lines.append(f"{name}: {found}; plant some to estimate them (visiontune pod)")
         if not isinstance(found, dict):
             continue
         if name == KINDS:

@@ -13,7 +13,7 @@ from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
 from visiontune.tune.calibrate import Judged, Target, inspection_bands, kinds_that_pass, per_part
 from visiontune.tune.clearance import clear_above, clear_below
-from visiontune.tune.promise import KINDS
+from visiontune.tune.promise import HELD, KINDS, UNKNOWN
 from visiontune.tune.sorting import counted, part_edges, sorting_bands
 
 OF_COSTS = ("costs", "cost_per_million", "cost_interval", "optimism")
@@ -66,6 +66,11 @@ def target(bands: Bands) -> Target | None:
 def recounted(judged: Judged, bands: Bands) -> dict[str, Any]:
     """The evidence of the bands with what their thresholds of now let through."""
     evidence = {name: value for name, value in (bands.evidence or {}).items() if name not in OF_COSTS}
+    if evidence.get("escapes") == UNKNOWN:
+        highest = per_part(judged, judged.labels == 0, np.max)
+        for name, edge in ((HELD, bands.review_from), ("overkill", bands.reject_from)):
+            evidence[name] = {**evidence[name], "misses": int((highest >= np.float32(edge)).sum())}
+        return evidence
     if "escapes" in evidence:
         defective = judged.labels != 0
         passed = per_part(judged, defective, np.min) < np.float32(bands.review_from)

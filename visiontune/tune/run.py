@@ -19,6 +19,7 @@ from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset, Sample
 from visiontune.data.store import load
+from visiontune.heads.anomaly import ScoredNet
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.costs import Costs
@@ -26,7 +27,7 @@ from visiontune.runtime.errors import CalibrationRefused
 from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.whole import whole
 from visiontune.tune.backbone import normalisation
-from visiontune.tune.calibrate import Judged, Target, fit_temperature
+from visiontune.tune.calibrate import Judged, Target
 from visiontune.tune.choose_regions import val_regions
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
@@ -37,6 +38,7 @@ from visiontune.tune.net import Net, together
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
+from visiontune.tune.temper import temper
 from visiontune.tune.verdicts import asked_bands, in_sentences
 from visiontune.tune.versions import versions
 from visiontune.version import __version__
@@ -103,6 +105,7 @@ class Run:
             labels=label_indices(share),
             groups=[sample.group for sample in share],
             classes=share.classes,
+            one_class=isinstance(self.net.head, ScoredNet),
         )
 
     def calibrate(
@@ -118,15 +121,13 @@ class Run:
 
         By rates (tune.calibrate, tune.sorting), or where `costs` are given by these: Costs with the line's `prevalence` of
         defective parts (tune.operating_point), KindCosts for a sorter (tune.kind_costs). Raises CalibrationRefused when val
-        lacks good or defective parts, a rate is outside 0..1, or costs do not fit the data.
+        lacks good or defective parts (good ones are enough of Anomaly), a rate is outside 0..1, or costs do not fit the data.
         """
         target = Target(escapes=escapes, overkill=overkill, confidence=confidence)
         labels = label_indices(self.data.share("val"))
         if not len(labels):
             raise CalibrationRefused("the val share is empty; expected held-out parts to set bands on")
-        weights = class_weights(labels) if self.net.head.adjusted else np.ones(len(labels))
-        temperature = fit_temperature(self.logits("val").astype(np.float64), labels, weights)
-        self.net.head.temperature.fill_(temperature)
+        temperature = temper(self.net.head, self.logits("val"), labels)
         judged = self.judge("val")
         good = self.data.good is not None
         self.bands = asked_bands(judged, target, good=good, costs=costs, prevalence=prevalence)
@@ -290,9 +291,3 @@ class Run:
         with whole(target) as draft:
             draft.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         return target
-
-
-def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights that make every class count alike, mean 1."""
-    counts = np.bincount(labels)
-    return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))

@@ -1,0 +1,138 @@
+"""Scores of the memory against plain numpy, what moves them, and every form of maps that a backbone may give."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from visiontune import Bands
+from visiontune.heads import Anomaly, Labels, Pyramid
+from visiontune.heads.memory import RIDGE, SHARED
+from visiontune.runtime.golden import golden_frames
+from visiontune.runtime.model import open_session
+from visiontune.tune.graph import core_model, line_model
+from visiontune.tune.net import Net
+from visiontune.tune.pyramid import taps
+from visiontune.tune.stages import own_size
+
+LABELS = Labels(classes=("good", "defective"), good="good", counts=(40, 0))
+PYRAMID = Pyramid(pooled=5, channels=(3, 4, 6, 7), strides=(4, 8, 16, 32))
+
+
+def parts(n, seed):
+    """Features of n good parts: every place has a mean and a spread of its own."""
+    rng = np.random.default_rng(seed)
+    maps = []
+    for channels, side in ((3, 16), (4, 8), (6, 4), (7, 2)):
+        places = np.random.default_rng(side)
+        mean = places.normal(0, 30, (channels, side, side))
+        spread = places.uniform(0.3, 2, (channels, side, side))
+        maps.append(torch.from_numpy(rng.normal(mean, spread, (n, channels, side, side))).float())
+    return (torch.zeros(n, 5), *maps)
+
+
+def made(n=200, **options):
+    net = Anomaly(**{"memory": 50, **options}).build(PYRAMID, LABELS)
+    features = parts(n, 0)
+    halves = (tuple(one[: n // 2] for one in features), tuple(one[n // 2 :] for one in features))
+    net.memorise(halves, pictures=n, seed=0)
+    return net
+
+
+def joined(features):
+    """The three finer maps on 8 x 8 cells in numpy, float64 (n, 64, 13)."""
+    _, fine, middle, coarse, _ = (one.double().numpy() for one in features)
+    n = len(fine)
+    fine = fine.reshape(n, 3, 8, 2, 8, 2).mean(axis=(3, 5))
+    at = (np.arange(8) + 0.5) / 2 - 0.5
+    low = np.clip(np.floor(at).astype(int), 0, 3)
+    high, share = np.clip(low + 1, 0, 3), np.clip(at, 0, 3) - low
+    rows = coarse[:, :, low] * (1 - share)[:, None] + coarse[:, :, high] * share[:, None]
+    coarse = rows[..., low] * (1 - share) + rows[..., high] * share
+    return np.concatenate([fine, middle, coarse], axis=1).reshape(n, 13, 64).transpose(0, 2, 1)
+
+
+def test_scores_are_those_of_a_slow_search():
+    net, cells = made(), joined(parts(200, 0))
+    scale = cells.std(axis=(0, 1))
+    cells = cells / scale
+    mean = cells.mean(axis=0)
+    spread = np.stack([np.cov(cells[:, place].T, bias=True) for place in range(64)])
+    shared = (1 - SHARED) * spread + SHARED * spread.mean(axis=0)
+    shared += RIDGE * np.diag(np.diagonal(spread, axis1=1, axis2=2).mean(axis=0))
+    values, directions = np.linalg.eigh(shared)
+    white = directions / np.sqrt(values)[:, None] @ directions.transpose(0, 2, 1)
+    new = joined(parts(6, 1)) / scale
+    seen = np.einsum("npc,pcd->npd", new - mean, white)
+    bank = net.bank.double().numpy()
+    apart = np.sqrt(((seen[:, :, None] - bank) ** 2).sum(axis=3)).min(axis=2) / np.sqrt(13)
+    scores, found = net(parts(6, 1))
+    assert found.shape == (6, 8, 8)
+    # the scale of the channels is that of the first batch: close, and whitening takes it out but for the ridge
+    assert np.allclose(found.flatten(1).numpy(), apart, rtol=2e-2)
+    assert np.allclose(scores.numpy(), found.flatten(1).max(dim=1).values.numpy())  # one of 64 cells
+
+
+def test_the_memory_does_not_hang_on_how_pictures_are_batched():
+    net, other = made(), Anomaly(memory=50).build(PYRAMID, LABELS)
+    features = parts(200, 0)
+    cuts = [(0, 100), (100, 120), (120, 200)]
+    batches = (tuple(one[start:end] for one in features) for start, end in cuts)
+    other.memorise(batches, pictures=200, seed=0)
+    assert torch.allclose(net.place, other.place, atol=1e-4)
+    assert torch.allclose(net.whitening, other.whitening, rtol=1e-3, atol=1e-3)
+
+
+def test_a_place_is_judged_by_what_is_good_there():
+    """What is good in one place is a defect in another."""
+    net, features = made(), parts(1, 5)
+    swapped = [features[0], *(one.clone() for one in features[1:])]
+    swapped[2][:, :, 1, 1], swapped[2][:, :, 6, 6] = features[2][:, :, 6, 6], features[2][:, :, 1, 1]
+    plain, moved = net(features)[1][0], net(tuple(swapped))[1][0]
+    assert moved[1, 1] > 2 * plain[1, 1] and moved[6, 6] > 2 * plain[6, 6]
+    assert torch.allclose(moved[3:5, 3:5], plain[3:5, 3:5], rtol=1e-4)
+
+
+def test_wide_maps_are_projected_and_large_grids_keep_variances(monkeypatch):
+    assert made(width=8).bank.shape[1] == 8
+    monkeypatch.setattr("visiontune.heads.memory.LARGEST", 100)
+    net = made()
+    assert net.whitening.shape == (64, 13)
+    far = [one + 5 for one in parts(20, 3)]
+    assert net(tuple(far))[0].min() > net(parts(20, 3))[0].max()
+
+
+def test_severity_keeps_the_order_of_scores_and_never_saturates():
+    net = made()
+    net.slope.fill_(6.0)
+    net.shift.fill_(-6.0)
+    scores = torch.tensor([0.2, 0.9, 1.0, 1.1, 3.0, 8.0])
+    severity = net.answer((scores, scores[:, None, None]))["severity"]
+    assert (severity.diff() > 0).all() and severity[-1] < 1
+    assert torch.allclose(net.answer((scores, scores[:, None, None]))["heatmap"][:, 0, 0], severity)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
+def test_every_backbone_exports_to_what_torch_says(name):
+    torch.manual_seed(0)
+    backbone = timm.create_model(name, num_classes=0).eval()
+    size = own_size(backbone)
+    found = taps(backbone, size)
+    pyramid = Pyramid(
+        pooled=backbone.num_features,
+        channels=tuple(tap.channels for tap in found),
+        strides=tuple(tap.stride for tap in found),
+    )
+    head = Anomaly(memory=30, width=16).build(pyramid, LABELS)
+    net = Net(backbone, head, mean=(0.5,) * 3, std=(0.5,) * 3, size=size, taps=found).eval()
+    frames = torch.from_numpy(golden_frames(1, 12, size))
+    with torch.inference_mode():
+        net.head.memorise([net.features(net.normalised(frames))], pictures=12, seed=0)
+        new = torch.from_numpy(golden_frames(7, 3, size))
+        answer = net.head.answer(net(new))
+    graph = line_model(core_model(net, size), net, Bands(0.5, 0.9), roi=None).SerializeToString()
+    session = open_session(graph)
+    for some in (new[:1], new):
+        severity, heatmap = session.run(["severity", "heatmap"], {"frames": some.numpy()})
+        assert np.abs(severity - answer["severity"][: len(some)].numpy()).max() < 1e-4
+        assert np.abs(heatmap - answer["heatmap"][: len(some)].numpy()).max() < 1e-3

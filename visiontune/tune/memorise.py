@@ -1,0 +1,83 @@
+"""The one phase of a head that needs no training: it is shown the good parts of train."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from visiontune.data.batches import label_indices
+from visiontune.heads.memory import MemoryNet
+from visiontune.tune.checkpoints import BEST, save_weights
+from visiontune.tune.feeds import Share
+from visiontune.tune.keeper import PhaseResult
+from visiontune.tune.learner import Epoch, balanced_accuracy
+from visiontune.tune.net import Net
+from visiontune.tune.progress import counted
+from visiontune.tune.temper import temper
+
+BATCH = 8  # pictures; larger ones are no faster and take memory
+CHOSEN = "memory"
+
+
+def memorise(
+    net: Net, *, train: Share, val: Share, seed: int, checkpoints: Path, console: Console
+) -> tuple[Epoch, PhaseResult]:
+    """Fills the memory of the network's head, sets its curve on val, writes the weights; what this did, as a run tells it.
+
+    The pictures are taken as they are, without augmentation. There is no training loss: it is NaN.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    assert isinstance(net.head, MemoryNet)
+    net.open_top(0)
+    net.eval()
+    good = np.flatnonzero(label_indices(train.data) == 0)
+    with torch.inference_mode(), counted(console, "remembering good parts", len(good)) as step:
+
+        def shown() -> Iterator[tuple[Tensor, ...]]:
+            for start in range(0, len(good), BATCH):
+                rows = good[start : start + BATCH]
+                features = net.features(net.normalised(torch.from_numpy(train.frames[rows])))
+                assert isinstance(features, tuple)
+                yield features
+                step(len(rows))
+
+        net.head.memorise(shown(), pictures=len(good), seed=seed)
+        frames, labels = val.frames, label_indices(val.data)
+        logits = torch.cat(
+            [
+                net.head.logits(net(torch.from_numpy(frames[at : at + BATCH])))
+                for at in range(0, len(frames), BATCH)
+            ]
+        )
+        scores = logits.numpy()
+        temper(net.head, scores, labels)
+        odds = net.head.slope * logits[:, 1] + net.head.shift  # the curve was the identity until now
+        found = torch.stack([torch.zeros_like(odds), odds], dim=1)
+        loss = float(net.head.losses(found, {"label": torch.from_numpy(labels)}).mean())
+    predicted = (odds > 0).long().numpy()
+    save_weights(checkpoints / BEST, net.state_dict(), epoch=0)
+    kept = f"{len(net.head.bank)} vectors of {net.head.bank.shape[1]}"
+    console.print(f"  {len(good)} good pictures remembered: {kept}", highlight=False)
+    epoch = Epoch(
+        epoch=0,
+        open=0,
+        lr=0.0,
+        train_loss=float("nan"),
+        val_loss=loss,
+        val_tempered=loss,
+        val_accuracy=float((predicted == labels).mean()),
+        val_balanced_accuracy=balanced_accuracy(labels, predicted),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+    )
+    errors = int((predicted != labels).sum())
+    result = PhaseResult(
+        open=0, start=0, epochs=1, chosen=CHOSEN, val_loss=loss, errors=errors, gain=None, low=None, kept=True
+    )
+    return epoch, result
