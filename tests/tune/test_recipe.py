@@ -6,7 +6,7 @@ import lightning
 import pytest
 
 from visiontune.runtime.errors import BadRecipe
-from visiontune.tune import Classify, Recipe, policies
+from visiontune.tune import Anomaly, Classify, Recipe, policies
 from visiontune.tune.recipe import changed
 
 RECIPE = Recipe(
@@ -137,3 +137,8 @@ def test_precision_and_accumulation_of_a_recipe_reach_training(tiny_recipe, part
     )
     assert seen["precision"] == "bf16-mixed"
     assert seen["steps"] == -(-seen["batches"] // 2) < seen["batches"]
+
+
+def test_a_memory_of_places_takes_no_tiles():
+    with pytest.raises(BadRecipe, match="head Anomaly, which knows each place of the whole frame"):
+        Recipe(backbone="test_resnet", pretrained=False, head=Anomaly(), size=(64, 64), tile=(32, 8))
