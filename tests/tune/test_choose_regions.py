@@ -6,7 +6,7 @@ import pytest
 from visiontune.data.masks import UNKNOWN
 from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.regions import peaks
-from visiontune.tune.choose_regions import LOWS, chosen_regions
+from visiontune.tune.choose_regions import LOWS, chosen_regions, quiet
 
 
 def drawn(seed=0, n=24, cells=12, size=48):
@@ -61,3 +61,13 @@ def test_where_there_is_nothing_to_choose_by_the_usual_bands_stay():
     )
     assert chosen_regions(heat[::2], masks[::2]) is None  # nothing good
     assert chosen_regions(np.zeros_like(heat), masks) is None  # cold everywhere
+
+
+@pytest.mark.parametrize("n", [1, 40, 250])
+def test_good_pictures_alone_keep_regions_quiet(n):
+    heat = np.random.default_rng(n).uniform(0, 0.9, (n, 5, 6)).astype(np.float32)
+    bands = quiet(heat)
+    shown = (heat.reshape(n, -1).max(axis=1) >= np.float32(bands.high)).sum()
+    assert shown == n // 100 and 0.5 <= bands.high <= 1 and bands.low == pytest.approx(0.6 * bands.high)
+    assert quiet(heat / 9) == RegionBands()  # never below the usual ones
+    assert quiet(np.ones_like(heat)).high > 1  # nothing tells them apart: no region at all

@@ -15,7 +15,7 @@ from visiontune.runtime.errors import BadData
 from visiontune.runtime.froc import found_at
 from visiontune.runtime.marked_cells import Defect, defects
 from visiontune.runtime.rate import Rate
-from visiontune.runtime.region_bands import RegionBands
+from visiontune.runtime.region_bands import DEFAULT, RegionBands
 from visiontune.runtime.regions import peaks
 from visiontune.tune.cells import HEATMAP
 from visiontune.tune.net import Net, together
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOWS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CONFIDENCE = 0.95
+NEVER = 2.0  # a high band that no cell reaches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,23 +52,45 @@ class ChosenRegions:
 def val_regions(run: Run) -> RegionBands | None:
     """The region bands for a run, by the masks of its val share; printed, and kept in run.json as metrics.regions.
 
-    None, for the usual ones, where the network has no heatmap or val no masks to choose by; a note says if they are unfit.
+    Where val has no masks to choose by, or the heatmap tells no defect from good parts, by its good pictures alone: see
+    `quiet`. None, for the usual ones, where the network has no heatmap or val no good pictures.
     """
     run.metrics.pop("regions", None)
     val = run.data.share("val")
-    heat = heatmaps(run.net, run.pictures("val")) if any(sample.mask for sample in val) else None
+    good = [at for at, sample in enumerate(val) if val.good is not None and sample.label == val.good]
+    heat = heatmaps(run.net, run.pictures("val")) if good else None
     if heat is None:
         return None
-    try:
-        found = chosen_regions(heat, load_masks(val, run.recipe.size, run.recipe.roi))
-    except BadData as problem:
-        run.console.print(f"[yellow]note[/] regions keep their usual bands: {problem}", highlight=False)
-        return None
-    if found is None:
-        return None
-    run.metrics["regions"] = asdict(found)
-    run.console.print(f"  {found}", highlight=False, soft_wrap=True)
-    return found.bands
+    found = None
+    if any(sample.mask for sample in val):
+        try:
+            found = chosen_regions(heat, load_masks(val, run.recipe.size, run.recipe.roi))
+        except BadData as problem:
+            run.console.print(
+                f"[yellow]note[/] the masks of val cannot set the regions: {problem}", highlight=False
+            )
+    if found is not None:
+        run.metrics["regions"] = asdict(found)
+        run.console.print(f"  {found}", highlight=False, soft_wrap=True)
+        return found.bands
+    bands = quiet(heat[good])
+    said = (
+        "never shown: good pictures of val are as hot as can be"
+        if bands.high > 1
+        else f"from {bands.high:.3g}"
+    )
+    run.console.print(
+        f"  regions: {said}; so at most 1 in 100 good pictures of val shows one", highlight=False
+    )
+    return bands
+
+
+def quiet(heat: NDArray[np.float32]) -> RegionBands:
+    """Bands at or above the usual ones by which at most 1 in 100 of these good pictures (n, h, w), n > 0, shows a region."""
+    peaks = np.sort(heat.reshape(len(heat), -1).max(axis=1))[::-1]
+    above = float(np.nextafter(peaks[len(heat) // 100], np.float32(2)))
+    high = max(DEFAULT.high, above) if above <= 1 else NEVER
+    return RegionBands(low=high * DEFAULT.low / DEFAULT.high, high=high)
 
 
 def heatmaps(net: Net, frames: Frames) -> NDArray[np.float32] | None:
