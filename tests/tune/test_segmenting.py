@@ -1,7 +1,6 @@
 """A run that learns from masks: cached or not the same bits, one file that says where, and the odd data sets."""
 
 import copy
-import csv
 import io
 import shutil
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from tests.edited_parts import edited
 from visiontune import Inspector
 from visiontune.data.fit import Fit
 from visiontune.data.frames import Reader
@@ -110,18 +110,6 @@ def test_the_file_says_where_as_torch_does(cached):
         assert verdict.severity == pytest.approx(float(severity), abs=1e-4)
         assert verdict.decision == run.bands.decide(float(severity))
     assert inspector.card.task == "segment"
-
-
-def edited(folder, target, change):
-    """A copy of the parts with a changed manifest."""
-    shutil.copytree(folder, target)
-    rows = list(csv.DictReader((target / "manifest.csv").open()))
-    rows = [row for row in rows if change(row) is not False]
-    with (target / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return target
 
 
 def test_labels_without_masks_take_part(recipe, parts_folder, tmp_path):

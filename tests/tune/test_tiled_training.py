@@ -1,8 +1,6 @@
 """A run on tiles of large frames: cached or not the same bits, learned from both heads, one file that judges frames."""
 
-import csv
 import io
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.edited_parts import edited
 from visiontune import Inspector
 from visiontune.cli import main
 from visiontune.heads import Segment
@@ -98,19 +97,6 @@ def test_what_tiles_do_not_ship_in(exported, tmp_path):
     with pytest.raises(PrecisionRefused, match="one of tiles"):
         exported.export(precision="fp16")
     assert list(tmp_path.iterdir()) == []
-
-
-def edited(folder, target, change):
-    """A copy of the parts with a changed manifest."""
-    shutil.copytree(folder, target)
-    rows = list(csv.DictReader((target / "manifest.csv").open()))
-    for row in rows:
-        change(row)
-    with (target / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return target
 
 
 def test_frames_without_masks_are_left_out_by_number(recipe, parts_folder, tmp_path):
