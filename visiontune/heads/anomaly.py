@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from visiontune.heads.classify import in_words
-from visiontune.heads.head import HeadNet, Labels, Pyramid
+from visiontune.heads.head import LABELS, HeadNet, Labels, Pyramid
 from visiontune.runtime.errors import BadRecipe
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Anomaly:
 
     task: ClassVar[str] = "anomaly"
     taps: ClassVar[str] = "pyramid"
+    learns: ClassVar[str] = LABELS
+    one_class: ClassVar[bool] = True
+    places: ClassVar[bool] = True
     memory: int = 1000
     width: int = 64
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from visiontune.heads.head import HeadNet, Labels
+from visiontune.heads.head import LABELS, HeadNet, Labels
 from visiontune.runtime.errors import BadRecipe
 
 UNBALANCED = 5.0  # largest class over smallest, above which "auto" adjusts the logits
@@ -30,6 +30,9 @@ class Classify:
 
     task: ClassVar[str] = "classify"
     taps: ClassVar[str] = "pooled"
+    learns: ClassVar[str] = LABELS
+    one_class: ClassVar[bool] = False
+    places: ClassVar[bool] = False
     smoothing: float = 0.0
     dropout: float = 0.0
     adjust: str = "auto"

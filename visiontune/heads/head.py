@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 PYRAMID = "pyramid"  # of Head.taps
+LABELS, MASKS, BOXES = "labels", "masks", "boxes"  # of Head.learns
 
 Features = Tensor | tuple[Tensor, ...]  # pooled (N, F); or pooled and maps (N, C, h, w), the finest first
 Raw = Tensor | tuple[Tensor, ...]  # what a head gives before it is put in the line's words
@@ -111,10 +112,15 @@ class Head(Protocol):
     """A recipe's choice of head: a frozen dataclass of its options.
 
     `taps` says what it needs of the backbone: "pooled" features (N, F), or the "pyramid", (pooled, map, map, ...).
+    `learns` says what it learns from: the "labels" alone, or also "masks" or "boxes". One that is `one_class` tells good from
+    defective, knows no kinds, and can learn from good parts alone. `places` are known to one that must see the whole frame.
     """
 
     task: ClassVar[str]
     taps: ClassVar[str]
+    learns: ClassVar[str]
+    one_class: ClassVar[bool]
+    places: ClassVar[bool]
 
     def build(self, features: Any, labels: Labels) -> HeadNet:
         """The module for a backbone that gives so many pooled `features` (int), or such a Pyramid."""

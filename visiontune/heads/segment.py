@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visiontune.heads.classify import Classify, ClassifyNet, in_words
-from visiontune.heads.head import HeadNet, Labels, Pyramid
+from visiontune.heads.head import MASKS, HeadNet, Labels, Pyramid
 from visiontune.heads.map_loss import map_losses
 from visiontune.runtime.errors import BadRecipe
 
@@ -35,6 +35,9 @@ class Segment:
 
     task: ClassVar[str] = "segment"
     taps: ClassVar[str] = "pyramid"
+    learns: ClassVar[str] = MASKS
+    one_class: ClassVar[bool] = False
+    places: ClassVar[bool] = False
     width: int = 32
     balance: float = 0.5
     map_share: float = 1.0

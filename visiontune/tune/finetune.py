@@ -21,8 +21,8 @@ from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
-from visiontune.heads import Anomaly, Labels, Pyramid
-from visiontune.heads.head import PYRAMID
+from visiontune.heads import Labels, Pyramid
+from visiontune.heads.head import LABELS, MASKS, PYRAMID
 from visiontune.heads.memory import MemoryNet
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
@@ -93,9 +93,9 @@ def finetune(
         runner = make_trainer(folder, console, own | trainer)
     stored = prepared(folder, recipe, resume=resume)
     data = split(data, seed=recipe.split_seed)
-    good_only = isinstance(recipe.head, Anomaly)
-    data = one_defect(data) if good_only else data
-    check_trainable(data, one_class=good_only)
+    one_class = recipe.head.one_class
+    data = one_defect(data) if one_class else data
+    check_trainable(data, one_class=one_class)
     made = {**settings(runner, compile=compile), "data": data_stamp(data)}
     if stored is not None:
         check_same(stored.get("settings", {}), made, folder)
@@ -235,7 +235,7 @@ def judging(net: Net, recipe: Recipe) -> Net:
 
 def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:
     """The masks of a share where the head learns from them. Raises BadData for wrong ones, and where train has none."""
-    if recipe.head.taps != PYRAMID or isinstance(recipe.head, Anomaly):
+    if recipe.head.learns != MASKS:
         return None
     masks = load_masks(share, recipe.size, recipe.roi)
     if any(sample.split == "train" for sample in share) and not (masks == DEFECT).any():
@@ -251,4 +251,4 @@ def chosen_rates(feeds: Feeds) -> Rates:
     recipe = feeds.recipe
     if recipe.lr != "auto":
         return Rates.given(float(recipe.lr))
-    return Rates.usual() if recipe.head.taps == PYRAMID else found_rates(feeds)
+    return found_rates(feeds) if recipe.head.learns == LABELS else Rates.usual()

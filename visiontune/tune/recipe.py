@@ -12,7 +12,7 @@ from visiontune.data.policies import flat_sheet
 from visiontune.data.policy import Policy
 from visiontune.data.tile_places import Tiles
 from visiontune.data.tiles import Grid, wrong
-from visiontune.heads import Anomaly, Classify, Head
+from visiontune.heads import Classify, Head
 from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
@@ -106,10 +106,10 @@ class Recipe:
             )
         if self.tile is not None and (problem := wrong(self.tile, self.size)):
             raise BadRecipe(f"Recipe.tile must be (side, overlap), {problem}, got {self.tile!r}")
-        if self.tile is not None and isinstance(self.head, Anomaly):
+        if self.tile is not None and self.head.places:
             raise BadRecipe(
-                "Recipe.tile must be None with the head Anomaly, which knows each place of the whole frame, "
-                f"got {self.tile!r}"
+                f"Recipe.tile must be None with the head {type(self.head).__name__}, which knows each place of the whole "
+                f"frame, got {self.tile!r}"
             )
         if self.roi is not None:
             x0, y0, x1, y1 = self.roi

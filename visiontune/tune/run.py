@@ -19,7 +19,6 @@ from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset, Sample
 from visiontune.data.store import load
-from visiontune.heads.anomaly import ScoredNet
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.costs import Costs
@@ -105,7 +104,7 @@ class Run:
             labels=label_indices(share),
             groups=[sample.group for sample in share],
             classes=share.classes,
-            one_class=isinstance(self.net.head, ScoredNet),
+            one_class=self.recipe.head.one_class,
         )
 
     def calibrate(

@@ -14,7 +14,7 @@ from visiontune.data.policy import Policy
 from visiontune.data.samples import Dataset
 from visiontune.data.tile_marks import marks_of
 from visiontune.data.tile_places import Places, drawn, held_out
-from visiontune.heads.head import PYRAMID
+from visiontune.heads.head import MASKS
 from visiontune.runtime.errors import BadData
 from visiontune.tune.feeds import Share
 from visiontune.tune.recipe import Recipe
@@ -62,7 +62,7 @@ def tiled(
     say(f"tiles of {name}: {bad} with a defect, {len(places) - bad} good{' in a view' if train else ''}")
     if blind:
         say(f"{blind} defective frames of {name} give no tiles: no mask says where the defect is")
-    masked = recipe.head.taps == PYRAMID
+    masked = recipe.head.learns == MASKS
     return TiledShare(
         data=places.data,
         frames=CutFrames(frames, places),
