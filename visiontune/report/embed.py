@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from visiontune.runtime.frame import decode
 
 SIDE = 160  # pixels, of the longer side of a thumbnail
 PIXELS = 108  # CSS pixels that an inch of figure takes
+
+Draw = Callable[[Image.Image, tuple[int, int]], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,22 @@ def figure(plot: Plot) -> Picture:
     return Picture(address, width, height)
 
 
-def thumbnail(path: Path) -> Picture | None:
-    """The picture file shrunk to 160 pixels, as JPEG; None if it cannot be read (any more): the page then says so."""
+def thumbnail(path: Path, draw: Draw | None = None) -> Picture | None:
+    """The picture file shrunk to 160 pixels, as JPEG; None if it cannot be read (any more): the page then says so.
+
+    `draw` draws on the shrunk picture, so that its lines stay sharp; it is told the (H, W) of the whole one.
+    """
     try:
         image = Image.fromarray(decode(path))
     except BadFrame:
         return None
+    whole = image.height, image.width
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    if draw is not None:
+        image = draw(image, whole)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=82, optimize=True)
+    # coloured lines of one pixel need their colour at every pixel
+    image.save(stream, "JPEG", quality=82, optimize=True, subsampling=-1 if draw is None else 0)
     return Picture(data_address(stream.getvalue(), "jpeg"), *image.size)
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.errors import BadData
+from visiontune.runtime.region_bands import RegionBands
+
+WORST = 12  # pictures that are shown
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Findings:
     kinds           (n, C) float32, probabilities
     labels          (n,) int64, true class
     groups, paths   (n,) part of each picture, file of each picture
+    masks           mask files of the pictures judged worst, by their place, of those that have one
+    heatmaps        float32 (h, w) over `roi` of the pictures judged worst, by their place; none where the model has none
+    regions         bands by which a heatmap shows regions; None for the usual ones
+    roi             region of interest as fractions of the frame, x0, y0, x1, y1
     history, best   an entry per epoch with the fields of learner.Epoch; the epoch that was kept, counted from 0
     stages          rows with name, parameters, lr, and `opened` (first epoch that trained it, None if it stayed frozen)
     bands           None if no thresholds were set
@@ -68,6 +75,10 @@ class Findings:
     labels: NDArray[np.int64]
     groups: Sequence[str]
     paths: Sequence[Path]
+    masks: Mapping[int, Path] = field(default_factory=dict)
+    heatmaps: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    regions: RegionBands | None = None
+    roi: tuple[float, float, float, float] | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best: int | None = None
     stages: Sequence[Mapping[str, Any]] = ()
@@ -104,3 +115,8 @@ class Findings:
     def at_risk(self) -> NDArray[np.bool_]:
         """Pictures that must not simply pass: defective, or without a good class those whose kind is named wrongly."""
         return np.asarray(self.labels != 0 if self.good is not None else self.named != self.labels)
+
+
+def worst(kinds: NDArray[np.float32], labels: NDArray[np.int64], n: int = WORST) -> list[int]:
+    """The places of the n pictures whose true kind (labels, (n,)) got the least probability (kinds, (n, C)), worst first."""
+    return np.argsort(kinds[np.arange(len(labels)), labels], kind="stable")[:n].tolist()  # type: ignore[no-any-return]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from visiontune.report import plots, rates, words
-from visiontune.report.embed import Picture, figure, thumbnail
+from visiontune.report.embed import Draw, Picture, figure, thumbnail
 from visiontune.report.findings import Findings
+from visiontune.report.findings import worst as places
+from visiontune.report.outlined import outlined
 from visiontune.report.promise import headline
 from visiontune.report.template import filled, put
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
-
-WORST = 12  # pictures shown
+from visiontune.runtime.errors import BadFrame
+from visiontune.runtime.mask import read_mask
+from visiontune.runtime.region_bands import DEFAULT
+from visiontune.runtime.regions import peaks, roi_pixels
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ def render(findings: Findings) -> str:
         classes=worst_first(rates.class_lines(findings)),
         confusions=rates.commonest_confusions(findings),
         worst=worst(findings),
+        marked=bool(findings.masks),
+        hot=bool(findings.heatmaps),
         counts=counts(findings),
         splits=list(findings.data.get("counts", {})),
         provenance=provenance(findings),
@@ -87,14 +95,14 @@ def worst(findings: Findings) -> list[Shown]:
     given = findings.kinds[np.arange(len(findings.labels)), findings.labels]
     decided = rates.decisions(findings)
     found = []
-    for index in np.argsort(given, kind="stable")[:WORST].tolist():
+    for index in places(findings.kinds, findings.labels):
         label, named, path = int(findings.labels[index]), int(findings.named[index]), findings.paths[index]
         decision = "" if decided is None else DECISIONS[decided[index]]
         found.append(
             Shown(
                 folder=words.printable(path.parent.name),
                 name=words.printable(path.name),
-                picture=thumbnail(path),
+                picture=thumbnail(path, drawn(findings, index)),
                 label=findings.classes[label],
                 named=findings.classes[named],
                 given=float(given[index]),
@@ -105,6 +113,26 @@ def worst(findings: Findings) -> list[Shown]:
             )
         )
     return found
+
+
+def drawn(findings: Findings, index: int) -> Draw | None:
+    """Draws the outlines of a picture's mask and of the regions of its heatmap; None where it has neither."""
+    marked, heatmap = None, findings.heatmaps.get(index)
+    if index in findings.masks:
+        with suppress(BadFrame):  # it was there when the run read it; the page shows what is left
+            marked = read_mask(findings.masks[index])
+    if marked is None and heatmap is None:
+        return None
+    bands, roi = findings.regions or DEFAULT, findings.roi
+
+    def draw(image: Image.Image, frame: tuple[int, int]) -> Image.Image:
+        shown = None
+        if heatmap is not None:
+            span = roi_pixels(*frame, roi)
+            shown = peaks(heatmap, span=span, bands=bands)[0] >= np.float32(bands.high)
+        return outlined(image, marked=marked, shown=shown, span=roi or (0.0, 0.0, 1.0, 1.0))
+
+    return draw
 
 
 def mishap(decision: str, label: int) -> str:

@@ -6,9 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from visiontune.data.samples import SPLITS
-from visiontune.report.findings import Findings, Section, Table
+from visiontune.report.findings import Findings, Section, Table, worst
 from visiontune.report.learning_curve import section as learning_curve
+from visiontune.tune.choose_regions import heatmaps
 from visiontune.tune.learner import parameter_groups
 from visiontune.tune.run import Run
 from visiontune.tune.versions import versions
@@ -18,7 +21,9 @@ from visiontune.version import __version__
 def findings(run: Run) -> Findings:
     """Judges val once more and gathers all that the page says of the run. Raises BadData for a network that says NaN."""
     judged = run.judge("val")
-    data = run.data
+    data, val = run.data, run.data.share("val")
+    shown = worst(judged.kinds, judged.labels)
+    heat = heatmaps(run.net, run.pictures("val")[np.array(shown)])
     name = run.model.stem if run.model is not None else "model"
     return Findings(
         title=name if name != "model" else run.out.resolve().name,
@@ -39,7 +44,11 @@ def findings(run: Run) -> Findings:
         kinds=judged.kinds,
         labels=judged.labels,
         groups=judged.groups,
-        paths=[sample.path for sample in data.share("val")],
+        paths=[sample.path for sample in val],
+        masks={at: mask for at in shown if (mask := val.samples[at].mask) is not None},
+        heatmaps={} if heat is None else dict(zip(shown, heat, strict=True)),
+        regions=run.regions,
+        roi=run.recipe.roi,
         history=[asdict(epoch) for epoch in run.history],
         best=run.best,
         stages=stages(run),
