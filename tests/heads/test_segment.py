@@ -1,6 +1,7 @@
 """The Segment head: its loss against plain arithmetic, its verdict from the whole map, its words within the vocabulary."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from visiontune.data import masks
 from visiontune.data.masks import fitted_mask
 from visiontune.heads import Labels, Pyramid, Segment, map_loss
-from visiontune.heads.map_loss import FOCAL, GAMMA, SMOOTH, map_losses, reduced
+from visiontune.heads.map_loss import FOCAL, GAMMA, SMOOTH, kind_losses, map_losses, reduced
+from visiontune.heads.segment import DOUBT, TINY, elected
 from visiontune.runtime.errors import BadRecipe
 
 LABELS = Labels(classes=("good", "crack", "pit"), good="good", counts=(10, 10, 10))
@@ -73,12 +75,13 @@ def test_balance_raises_the_weight_of_small_defects():
 
 def test_an_unknown_mask_teaches_the_map_nothing():
     net = made().train()
-    pooled, cells = net(features())
+    logits, cells, named = net(features())
     masks = torch.full((3, 48, 64), 255, dtype=torch.uint8)
     masks[1] = 0
-    losses = net.map_losses((pooled, cells), {"mask": masks})
+    losses = net.map_losses((logits, cells, named), {"mask": masks, "label": torch.tensor([1, 0, 2])})
     assert losses[0] == losses[2] == 0 < losses[1]
-    (gradient,) = torch.autograd.grad(losses.sum(), cells)
+    gradient, of_kinds = torch.autograd.grad(losses.sum(), (cells, named))
+    assert not of_kinds.any()
     assert not gradient[0].any() and gradient[1].any() and not gradient[2].any()
     assert torch.isfinite(gradient).all()
 
@@ -93,15 +96,85 @@ def test_labels_alone_reach_the_map():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.cells.parameters())
 
 
-def test_the_loss_is_that_of_verdict_and_map():
+def test_the_loss_is_that_of_verdict_and_map_and_in_training_of_kinds():
     net = made(map_share=0.3).eval()
     raw = net(features())
-    targets = {"label": torch.tensor([0, 1, 2]), "mask": torch.zeros(3, 48, 64, dtype=torch.uint8)}
-    of_map = map_losses(raw[1], targets["mask"], balance=0.5)
-    assert torch.allclose(net.losses(net.logits(raw), targets), torch.full((3,), math.log(3)))
-    assert float(net.loss(raw, targets).detach()) == pytest.approx(
-        math.log(3) + 0.3 * float(of_map.mean().detach()), rel=1e-5
+    marked = torch.zeros(3, 48, 64, dtype=torch.uint8)
+    marked[1:, 8:24, 8:24] = 1
+    targets = {"label": torch.tensor([0, 1, 2]), "mask": marked}
+    of_map, of_frame = map_losses(raw[1], marked, balance=0.5), net.losses(net.logits(raw), targets)
+    assert float(of_frame[0].detach()) == pytest.approx(math.log(2))  # the verdict's weights start at zero
+    expected = float((of_frame + 0.3 * of_map).mean().detach())
+    assert float(net.loss(raw, targets).detach()) == pytest.approx(expected, rel=1e-5)
+    of_kinds = kind_losses(raw[2], marked, torch.tensor([-1, 0, 1]))
+    assert torch.allclose(net.train().map_losses(raw, targets), 0.3 * (of_map + of_kinds))
+
+
+@pytest.mark.parametrize("adjust", ["never", "always"])
+def test_a_known_mask_teaches_the_kind_by_its_cells_alone(adjust):
+    net = Segment(adjust=adjust).build(PYRAMID, LABELS).train()
+    logits = net.logits(net(features())).detach().requires_grad_()
+    masks = torch.zeros(3, 48, 64, dtype=torch.uint8)
+    masks[2] = 255
+    targets = {"label": torch.tensor([0, 1, 2]), "mask": masks}
+    losses = net.losses(logits, targets)
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    chances = logits.detach().softmax(1)  # all counts alike: a prior moves nothing
+    for picture, right in ((0, chances[0, 0]), (1, 1 - chances[1, 0])):
+        assert float(losses[picture].detach()) == pytest.approx(-math.log(right), rel=1e-5)
+    among = (gradient[:, 1:] / chances[:, 1:]).std(1)  # moves all kinds alike, or one against the others
+    assert among[:2].max() < 1e-5 < 0.1 < among[2]
+    assert torch.allclose(net.eval().losses(logits, targets)[2], losses[2])
+
+
+def test_the_loss_of_kinds_is_the_plain_sum():
+    torch.manual_seed(2)
+    named, kinds = torch.randn(4, 3, 5, 6), torch.tensor([2, 0, 1, -1])
+    masks = (torch.rand(4, 5, 6) < 0.3).to(torch.uint8)
+    masks[2, 0, 0], masks[3] = 255, 0  # a pixel unknown, and a good frame
+    found = kind_losses(named, masks, kinds).tolist()
+    for picture in (0, 1):
+        cells = [named[picture, :, y, x] for y, x in masks[picture].nonzero().tolist()]
+        slow = [float(cell.logsumexp(0) - cell[kinds[picture]]) for cell in cells]
+        assert found[picture] == pytest.approx(sum(slow) / len(slow), rel=1e-5)
+    assert found[2:] == [0, 0]
+
+
+def test_cells_elect_the_kind_by_their_heat():
+    torch.manual_seed(3)
+    named, hot = torch.randn(2, 3, 4, 5), torch.rand(2, 1, 4, 5)
+    found = elected(named, hot)
+    for picture in range(2):
+        weights, chances = hot[picture, 0].flatten() ** 4, named[picture].softmax(0).flatten(1)
+        for kind in range(3):
+            said = sum(float(w * c) for w, c in zip(weights, chances[kind], strict=True)) / 20
+            slow = (said + TINY / 3) / (float(weights.sum()) / 20 + TINY)
+            slow = (1 - DOUBT) * slow + DOUBT / 3
+            assert float(found[picture, kind]) == pytest.approx(slow, rel=1e-4)
+    assert torch.allclose(found.sum(1), torch.ones(2))
+    assert torch.allclose(elected(named, torch.zeros(2, 1, 4, 5)), torch.full((2, 3), 1 / 3))
+
+
+def test_the_election_does_not_move_the_risk():
+    """Whatever the cells say of the kind, good against defective stays as the frame's verdict has it."""
+    net = made().eval()
+    torch.nn.init.normal_(net.classify.linear.weight)
+    given = features()
+    kinds = net.answer(net(given))["kinds"]
+    torch.nn.init.normal_(net.named.weight, std=5)
+    others = net.answer(net(given))["kinds"]
+    assert torch.allclose(kinds[:, 0], others[:, 0], atol=1e-6) and not torch.allclose(
+        kinds, others, atol=0.01
     )
+
+
+@pytest.mark.parametrize(
+    "labels", [Labels(classes=("good", "bad"), good="good", counts=(5, 5)), replace(LABELS, good=None)]
+)
+def test_where_there_is_one_kind_or_no_good_class_nobody_votes(labels):
+    net = Segment().build(PYRAMID, labels).eval()
+    raw = net(features())
+    assert len(raw) == 2 and raw[0].shape == (3, len(labels.classes))
 
 
 def test_it_answers_in_the_lines_words():

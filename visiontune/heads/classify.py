@@ -60,11 +60,16 @@ class Classify:
 
 
 class ClassifyNet(HeadNet):
-    """Linear classifier on standardised pooled features (N, F) -> logits (N, C)."""
+    """Linear classifier on standardised pooled features (N, F) -> logits (N, C).
+
+    `outputs` is for heads that make the C logits of fewer.
+    """
 
     prior: Tensor
 
-    def __init__(self, options: Classify, features: int, labels: Labels) -> None:
+    def __init__(
+        self, options: Classify, features: int, labels: Labels, *, outputs: int | None = None
+    ) -> None:
         super().__init__()
         self.options = options
         self.good = labels.good is not None
@@ -72,7 +77,7 @@ class ClassifyNet(HeadNet):
         # fit any backbone (as in the linear probes of He et al. 2021, arXiv 2111.06377, A.1). It is folded at export.
         self.standardise = nn.BatchNorm1d(features, affine=False)
         self.dropout = nn.Dropout(options.dropout)
-        self.linear = nn.Linear(features, len(labels.classes))
+        self.linear = nn.Linear(features, outputs or len(labels.classes))
         # Starting at zero makes the first loss ln C. timm's default start on headless weights gives 2-4 times that,
         # and its gradient would shake the stages that open later.
         nn.init.zeros_(self.linear.weight)

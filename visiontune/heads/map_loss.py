@@ -22,7 +22,7 @@ def map_losses(cells: Tensor, masks: Tensor, *, balance: float) -> Tensor:
 
     Dice is taken on pictures with a marked cell only: on good ones it would punish any warmth as if all were hot.
     """
-    known = (masks != UNKNOWN).flatten(1).all(dim=1)
+    known = all_known(masks)
     target = reduced(masks == 1, (cells.shape[1], cells.shape[2])).flatten(1)
     cells = cells.flatten(1)
     wrong = functional.binary_cross_entropy_with_logits(cells, target, reduction="none")
@@ -36,6 +36,24 @@ def map_losses(cells: Tensor, masks: Tensor, *, balance: float) -> Tensor:
     overlap = (2 * (hot * target).sum(dim=1) + SMOOTH) / (hot.sum(dim=1) + target.sum(dim=1) + SMOOTH)
     of_area = torch.where(marked[:, 0] > 0, 1 - overlap, torch.zeros_like(overlap))
     return torch.where(known, FOCAL * of_cells + of_area, torch.zeros_like(overlap))
+
+
+def kind_losses(named: Tensor, masks: Tensor, kinds: Tensor) -> Tensor:
+    """Mean cross entropy of each picture's marked cells (N,), in nats; 0 where none is marked, or a pixel is unknown.
+
+    named  float (N, K, h, w), logits of the kinds of defect
+    kinds  int64 (N,), 0..K - 1: that of each picture; -1 for good ones, which have no marked cell
+    """
+    target = reduced(masks == 1, (named.shape[2], named.shape[3])) * all_known(masks)[:, None, None]
+    of_cells = -named.log_softmax(dim=1).gather(
+        1, kinds.clamp(min=0)[:, None, None, None].expand_as(named[:, :1])
+    )
+    return (of_cells[:, 0] * target).sum(dim=(1, 2)) / target.sum(dim=(1, 2)).clamp(min=1)
+
+
+def all_known(masks: Tensor) -> Tensor:
+    """Of which masks (N, H, W) every pixel is known: bool (N,)."""
+    return (masks != UNKNOWN).flatten(1).all(dim=1)
 
 
 def reduced(marked: Tensor, size: tuple[int, int]) -> Tensor:
