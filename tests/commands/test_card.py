@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from tests.line_models import a_card, line_model
-from visiontune import Bands, ModelCard
+from tests.line_models import a_card, level, line_model, table_model
+from visiontune import Bands, Inspector, ModelCard
 from visiontune.runtime.adjust import BACK, GONE
 from visiontune.runtime.describe import describe
 from visiontune.runtime.model import load_card
@@ -136,3 +137,14 @@ def test_wrong_regions_change_nothing(visiontune, heated, wrong, said):
 def test_a_model_without_a_heatmap_has_no_regions(visiontune, mine):
     found = visiontune("card", mine, "--min-area", "3")
     assert found.status == 2 and "expected a model with a heatmap" in found.err
+
+
+def test_the_score_from_which_boxes_are_shown_is_set(visiontune, tmp_path):
+    rows = {"severity": np.zeros(256), "boxes": np.tile([1.0, 2, 3, 4], (256, 2, 1))}
+    rows |= {"box_scores": np.tile([0.9, 0.4], (256, 1)), "box_kinds": np.ones((256, 2))}
+    path = tmp_path / "boxes.onnx"
+    path.write_bytes(table_model(rows))
+    assert len(Inspector(path)(level(0)).regions) == 2
+    found = visiontune("card", path, "--set-regions", "0.5", "0.5")
+    assert found.status == 0 and "scores from 0.5" in found.out
+    assert [one.score for one in Inspector(path)(level(0)).regions] == [pytest.approx(0.9)]

@@ -284,6 +284,31 @@ def test_boxes_stay_round_what_they_were_round(policy: Policy, size: tuple[int, 
         assert np.abs(view.boxes - painted_boxes(view.mask)).max() <= 1.5
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    at=st.tuples(st.integers(0, 95), st.integers(0, 115), st.integers(2, 60), st.integers(2, 60)),
+    name=st.sampled_from(sorted(NAMED)),
+)
+@settings(max_examples=150, deadline=None)
+def test_what_is_marked_stays_in_its_box_wherever_it_lies(seed: int, at: Any, name: str) -> None:
+    """A rectangle anywhere, also at the edge: each marked pixel of the view lies in a box, and no box in what is not marked."""
+    y0, x0, high, wide = at
+    mask = np.zeros((100, 120), np.uint8)
+    mask[y0 : y0 + high, x0 : x0 + wide] = 255
+    box = np.array([[x0, y0, min(x0 + wide, 120), min(y0 + high, 100)]], float)
+    view = geometry(NAMED[name])(texture(100, 120), seed=seed, mask=mask, boxes=box, kinds=["pit"])
+    assert view.mask is not None and view.boxes is not None
+    held = np.zeros((100, 120), bool)
+    for left, top, right, bottom in view.boxes:
+        rows = slice(max(0, int(np.floor(top - 1.5))), int(np.ceil(bottom + 1.5)))
+        columns = slice(max(0, int(np.floor(left - 1.5))), int(np.ceil(right + 1.5)))
+        held[rows, columns] = True
+        assert (view.mask[rows, columns] == 255).any()
+    lost = (view.mask == 255) & ~held
+    # what a view leaves of a rectangle at its own edge may be less than a box has to be: a line of pixels
+    assert min(np.ptp(np.nonzero(lost), axis=1) + 1) <= 1 if lost.any() else True
+
+
 @pytest.mark.parametrize("edge", ["left", "top", "corner", "near"])
 def test_a_defect_at_the_border_and_its_mirror_image_are_one_thing(edge: str) -> None:
     policy = Policy("shift", (Step("Affine", translate_percent=(0.2, 0.2)),))

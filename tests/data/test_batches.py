@@ -11,8 +11,9 @@ import torch
 
 from visiontune.data import policies
 from visiontune.data.batches import Views, collate, evaluation_batches, training_batches
+from visiontune.data.box_targets import IGNORE, Boxes, BoxTargets
 from visiontune.data.fit import Fit
-from visiontune.data.policy import Policy, view_seed
+from visiontune.data.policy import Policy, Step, view_seed
 from visiontune.data.read import read
 from visiontune.data.store import load
 
@@ -165,6 +166,61 @@ def test_a_share_smaller_than_a_batch_is_one_batch(share):
 def test_frames_and_samples_must_be_as_many(share):
     with pytest.raises(ValueError, match="12 frames for 13 samples"):
         Views(share, load(share, FIT)[:12], policy=None, seed=0, view=0)
+
+
+def boxes_of_all():
+    """Two boxes in every picture but the first, which holds none, and the second, of which nothing is known."""
+    corners = np.array([[2, 3, 9, 20], [15, 0, 20, 6]], np.float32)
+    one = Boxes(corners, np.array([1, IGNORE]), True)
+    none = Boxes(corners[:0], one.kinds[:0], True)
+    return BoxTargets.of([none, none._replace(known=False)] + [one] * (N - 2))
+
+
+def test_boxes_without_a_policy_stay_as_they_are(share):
+    views = Views(share, load(share, FIT), policy=None, seed=0, view=0, boxes=boxes_of_all())
+    (batch,) = evaluation_batches(views, batch=N)
+    assert batch["boxes"].shape == (N, 2, 4) and batch["boxes"].dtype == torch.float32
+    assert batch["box_kinds"].tolist() == [[-1, -1]] * 2 + [[1, IGNORE]] * (N - 2)
+    assert batch["known"].tolist() == [True, False] + [True] * (N - 2)
+    assert not batch["boxes"][:2].any()
+    assert batch["boxes"][2].tolist() == [[2, 3, 9, 20], [15, 0, 20, 6]]
+
+
+def test_boxes_are_turned_with_their_picture(share):
+    turned = Policy("turned", (Step("HorizontalFlip"),))
+    views = Views(share, load(share, FIT), policy=turned, seed=0, view=0, boxes=boxes_of_all())
+    (batch,) = evaluation_batches(views, batch=N)
+    assert batch["boxes"][5].tolist() == [[11, 3, 18, 20], [0, 0, 5, 6]]
+    assert batch["box_kinds"][5].tolist() == [1, IGNORE]
+    assert batch["known"].tolist() == [True, False] + [True] * (N - 2)
+
+
+def test_a_view_that_lost_every_object_is_unknown(share):
+    away = Policy("away", (Step("RandomResizedCrop", scale=(0.1, 0.1)),))
+    seen = set()
+    for view in range(20):
+        views = Views(share, load(share, FIT), policy=away, seed=0, view=view, boxes=boxes_of_all())
+        for index in range(2, N):
+            found = views[index]["boxes"]
+            kinds = found.kinds.tolist()
+            assert found.known == (1 in kinds) and (found.known or kinds == [])
+            seen.add(tuple(kinds))
+    assert {(1,), ()} <= seen
+
+
+def test_boxes_are_bit_equal_for_any_number_of_workers(share):
+    views = Views(share, load(share, FIT), policy=EVERYTHING, seed=5, view=2, boxes=boxes_of_all())
+    ways = [list(training_batches(views, batch=BATCH, seed=5, epoch=2, workers=w)) for w in (0, 2)]
+    for here, there in zip(*ways, strict=True):
+        assert all(torch.equal(here[name], there[name]) for name in ("boxes", "box_kinds", "known", "frames"))
+
+
+def test_boxes_do_not_change_what_a_view_shows(share):
+    plain, boxed = (
+        Views(share, load(share, FIT), policy=EVERYTHING, seed=5, view=2, boxes=boxes)
+        for boxes in (None, boxes_of_all())
+    )
+    assert all(np.array_equal(plain[i]["frames"], boxed[i]["frames"]) for i in range(N))
 
 
 def test_a_views_seed_takes_any_name():

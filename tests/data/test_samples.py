@@ -28,6 +28,9 @@ def test_length_order_and_kinds(tree):
     assert data.kinds == ()
     boxed = replace(data.samples[0], boxes=(Box("z", 0, 0, 1, 1), Box("a", 0, 0, 1, 1)))
     assert replace(data, samples=(boxed,)).kinds == ("a", "z")
+    ignored = replace(boxed, boxes=(Box("z", 0, 0, 1, 1), Box("a", 0, 0, 1, 1, ignore=True)))
+    assert replace(data, samples=(ignored,)).kinds == ("z",)
+    assert replace(data, samples=(ignored,)).digest() != replace(data, samples=(boxed,)).digest()
 
 
 def test_share_keeps_classes_and_refuses_other_names(dataset_of):

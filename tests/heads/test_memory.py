@@ -16,7 +16,7 @@ from visiontune.tune.pyramid import taps
 from visiontune.tune.stages import own_size
 
 LABELS = Labels(classes=("good", "defective"), good="good", counts=(40, 0))
-PYRAMID = Pyramid(pooled=5, channels=(3, 4, 6, 7), strides=(4, 8, 16, 32))
+PYRAMID = Pyramid(pooled=5, channels=(3, 4, 6, 7), strides=(4, 8, 16, 32), size=(64, 64))
 
 
 def parts(n, seed):
@@ -122,6 +122,7 @@ def test_every_backbone_exports_to_what_torch_says(name):
         pooled=backbone.num_features,
         channels=tuple(tap.channels for tap in found),
         strides=tuple(tap.stride for tap in found),
+        size=size,
     )
     head = Anomaly(memory=30, width=16).build(pyramid, LABELS)
     net = Net(backbone, head, mean=(0.5,) * 3, std=(0.5,) * 3, size=size, taps=found).eval()

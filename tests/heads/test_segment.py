@@ -17,7 +17,7 @@ from visiontune.heads.segment import DOUBT, TINY, elected
 from visiontune.runtime.errors import BadRecipe
 
 LABELS = Labels(classes=("good", "crack", "pit"), good="good", counts=(10, 10, 10))
-PYRAMID = Pyramid(pooled=6, channels=(4, 8, 12), strides=(4, 8, 16))
+PYRAMID = Pyramid(pooled=6, channels=(4, 8, 12), strides=(4, 8, 16), size=(48, 64))
 
 
 def features(n=3, seed=0):

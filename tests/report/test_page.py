@@ -10,9 +10,12 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from visiontune.report import page
+from visiontune.data.samples import Box
+from visiontune.report import page, where
 from visiontune.report.embed import SIDE, thumbnail
-from visiontune.report.findings import Section, Table
+from visiontune.report.findings import Places, Section, Table
+from visiontune.runtime.errors import BadData
+from visiontune.runtime.verdict import Region
 
 VOID = {"meta", "img", "br", "wbr", "hr", "input", "link"}
 HEADINGS = (
@@ -265,3 +268,16 @@ def test_a_failure_leaves_the_old_page_and_no_litter(made, tmp_path, monkeypatch
         page.write(target, made())
     monkeypatch.undo()
     assert target.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_boxes_are_drawn_on_the_worst_pictures(made, pictures):
+    findings = made(n=12, paths=pictures)
+    box = Region("crack", 0.87, (30, 60, 200, 150))
+    with_boxes = replace(findings, places=[Places((box,), (Box("crack", 30, 60, 210, 160),))] * 12)
+    plain, boxed = page.worst(findings), page.worst(with_boxes)
+    assert max(plain[0].picture.width, plain[0].picture.height) == SIDE
+    assert max(boxed[0].picture.width, boxed[0].picture.height) == where.SIDE
+    assert plain[0].picture.address != boxed[0].picture.address
+    assert "white dashes" in page.render(with_boxes) and "white dashes" not in page.render(findings)
+    with pytest.raises(BadData, match="expected places of 12 pictures, found 1"):
+        replace(findings, places=[Places((), ())])

@@ -252,6 +252,28 @@ def test_boxes_become_regions_strongest_first_without_padding():
     assert type(verdict.regions[0].box[0]) is float
 
 
+def test_the_bands_in_the_card_say_which_boxes_are_shown():
+    at_band = np.float32(0.4)
+    scores = [np.nextafter(at_band, np.float32(0)), 0.9, at_band, 0.0]
+    model = table_model(boxed(scores, [1, 2, 1, 0]), a_card(regions=RegionBands(low=0.1, high=0.4)))
+    verdict = Inspector(model)(level(0))
+    assert [(one.kind, one.score) for one in verdict.regions] == [
+        ("scratch", pytest.approx(0.9)),
+        ("crack", pytest.approx(0.4)),
+    ]
+    assert verdict.proposals.scores.tolist() == [np.float32(0.9), at_band, scores[0]]
+    assert verdict.proposals.kinds.tolist() == [2, 1, 1]
+    assert verdict.proposals.corners.shape == (3, 4)
+    assert "proposals" not in verdict.as_dict()
+
+
+def test_a_model_that_proposes_nothing_says_so():
+    verdict = Inspector(table_model(boxed([0.0, 0.0], [0, 0])))(level(0))
+    assert (verdict.regions, verdict.decision) == ((), "pass")
+    assert len(verdict.proposals.scores) == 0
+    assert Inspector(table_model({"severity": np.zeros(256)}))(level(0)).proposals is None
+
+
 @pytest.mark.parametrize(
     "rows",
     [

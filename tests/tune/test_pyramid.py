@@ -111,7 +111,10 @@ def net_of(name):
     with torch.no_grad():
         pooled = backbone(torch.zeros(1, 3, *size)).shape[1]
     shape = Pyramid(
-        pooled=pooled, channels=tuple(t.channels for t in found), strides=tuple(t.stride for t in found)
+        pooled=pooled,
+        channels=tuple(t.channels for t in found),
+        strides=tuple(t.stride for t in found),
+        size=size,
     )
     head = Segment().build(shape, Labels(classes=("good", "bad"), good="good", counts=(1, 1)))
     net = Net(backbone, head, mean=(0.5,) * 3, std=(0.5,) * 3, size=size, taps=found)

@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="heat 0..1 from which cells belong to a region, and which one of them must reach",
+        help="heat 0..1 from which cells belong to a region, and which one of them must reach; a box must score HIGH",
     )
     added.add_argument(
         "--min-area", type=float, metavar="PIXELS", help="leave out smaller regions; pixels of the frame"

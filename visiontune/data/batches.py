@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from visiontune.data.box_targets import NOWHERE, Boxes, BoxTargets, padded
 from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, UNKNOWN
-from visiontune.data.policy import Policy, view_seed
+from visiontune.data.policy import Augmented, Policy, view_seed
 from visiontune.data.samples import Dataset
 
 
@@ -39,6 +40,10 @@ class Batch(TypedDict):
     mask: NotRequired[
         torch.Tensor
     ]  # uint8 (N, h, w): 0 good, 1 defect, 255 unknown; for heads that learn from masks
+    # for heads that learn from boxes, M being the most boxes of a picture in the batch, at least 1:
+    boxes: NotRequired[torch.Tensor]  # float32 (N, M, 4), x0 y0 x1 y1 in pixels of the picture; 0 is padding
+    box_kinds: NotRequired[torch.Tensor]  # int64 (N, M), into the kinds of box; -1 padding, -2 to be ignored
+    known: NotRequired[torch.Tensor]  # bool (N,), False where nobody said where the defect is
 
 
 class Item(TypedDict):
@@ -48,6 +53,7 @@ class Item(TypedDict):
     label: int
     index: int
     mask: NotRequired[NDArray[np.uint8]]
+    boxes: NotRequired[Boxes]
 
 
 class Views(TorchDataset[Item]):
@@ -55,7 +61,7 @@ class Views(TorchDataset[Item]):
 
     View `v` of a picture is always the same pixels, whatever the worker, the order or the epoch it is asked in: its
     augmentation is seeded by (run seed, sample id, v). `policy=None` gives the pictures as they are. `masks` uint8 (n, h, w)
-    go through the same augmentation as their pictures.
+    go through the same augmentation as their pictures, and so do `boxes`.
     """
 
     def __init__(
@@ -67,11 +73,14 @@ class Views(TorchDataset[Item]):
         seed: int,
         view: int,
         masks: Masks | None = None,
+        boxes: BoxTargets | None = None,
     ) -> None:
         if len(share) != len(frames):
             raise ValueError(f"{len(frames)} frames for {len(share)} samples")
         if masks is not None and len(masks) != len(share):
             raise ValueError(f"{len(masks)} masks for {len(share)} samples")
+        if boxes is not None and len(boxes) != len(share):
+            raise ValueError(f"boxes of {len(boxes)} pictures for {len(share)} samples")
         self.frames = frames
         self.labels = label_indices(share)
         self.ids = [sample.id for sample in share]
@@ -79,6 +88,7 @@ class Views(TorchDataset[Item]):
         self.seed = seed
         self.view = view
         self.masks = masks
+        self.boxes = boxes
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,12 +96,22 @@ class Views(TorchDataset[Item]):
     def __getitem__(self, index: int) -> Item:
         frame = self.frames[index]
         mask = None if self.masks is None else self.masks[index]
+        boxes = None if self.boxes is None else self.boxes[index]
         if self.policy is not None:
-            seen = self.policy(frame, seed=view_seed(self.seed, self.ids[index], self.view), mask=mask)
+            seen = self.policy(
+                frame,
+                seed=view_seed(self.seed, self.ids[index], self.view),
+                mask=mask,
+                boxes=None if boxes is None else boxes.corners,
+                kinds=None if boxes is None else boxes.kinds.tolist(),
+            )
             frame, mask = seen.image, still_true(mask, seen.mask)
+            boxes = None if boxes is None else still_there(boxes, seen)
         item: Item = {"frames": frame, "label": int(self.labels[index]), "index": index}
         if mask is not None:
             item["mask"] = mask
+        if boxes is not None:
+            item["boxes"] = boxes
         return item
 
 
@@ -103,6 +123,17 @@ def still_true(mask: NDArray[np.uint8] | None, seen: NDArray[np.uint8] | None) -
     if mask is not None and seen is not None and (mask == DEFECT).any() and not (seen == DEFECT).any():
         return np.full_like(seen, UNKNOWN)
     return seen
+
+
+def still_there(boxes: Boxes, seen: Augmented) -> Boxes:
+    """The boxes of a view, cut at its edges; unknown where it lost every object that the picture has.
+
+    What is left of the last one may be too little for a box, and yet be seen: nobody knows.
+    """
+    assert seen.boxes is not None and seen.kinds is not None
+    found = Boxes(seen.boxes.astype(np.float32), np.array(seen.kinds, np.int64), boxes.known)
+    lost = (boxes.kinds >= 0).any() and not (found.kinds >= 0).any()
+    return NOWHERE if lost else found
 
 
 def label_indices(share: Dataset) -> NDArray[np.int64]:
@@ -153,4 +184,8 @@ def collate(items: Sequence[Item]) -> Batch:
     }
     if "mask" in items[0]:
         batch["mask"] = torch.from_numpy(np.stack([item["mask"] for item in items]))
+    if "boxes" in items[0]:
+        corners, kinds, known = padded([item["boxes"] for item in items])
+        batch["boxes"], batch["box_kinds"] = torch.from_numpy(corners), torch.from_numpy(kinds)
+        batch["known"] = torch.from_numpy(known)
     return batch

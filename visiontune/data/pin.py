@@ -6,7 +6,7 @@ import csv
 import os
 from pathlib import Path
 
-from visiontune.data.layouts.manifest import FILE, KNOWN, NO_BOXES
+from visiontune.data.layouts.manifest import FILE, IGNORE, KNOWN, NO_BOXES
 from visiontune.data.problems import shown
 from visiontune.data.samples import Box, Dataset, Sample
 from visiontune.runtime.errors import BadData
@@ -61,4 +61,5 @@ def _boxes(sample: Sample) -> str:
 def _box(sample: Sample, box: Box) -> str:
     if "|" in box.kind or box.kind != " ".join(box.kind.split()):
         raise BadData(f"{sample.path}: a manifest cannot hold the kind '{shown(box.kind)}'; rename it")
-    return f"{box.kind} {box.x0!r} {box.y0!r} {box.x1!r} {box.y1!r}"
+    ignored = f" {IGNORE}" if box.ignore else ""
+    return f"{box.kind} {box.x0!r} {box.y0!r} {box.x1!r} {box.y1!r}{ignored}"

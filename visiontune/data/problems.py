@@ -25,6 +25,7 @@ SAYINGS = {
     "mask-size": ("mask and picture differ in size", "save the mask at the size of its picture"),
     "box-outside": ("box reaches outside the picture", "correct the box"),
     "box-empty": ("box has no area", "correct or remove the box"),
+    "box-tiny": ("box narrower than a pixel", "correct or remove the box"),
     "box-unclear": ("box not understood", "correct or remove the box"),
     "size-differs": ("annotated at another size than the file has", "annotate the file that is there"),
     "annotation": ("annotation not understood", "correct the annotation"),

@@ -22,13 +22,17 @@ SPAN = 256  # pictures that one task of the thread pool digests
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One object in a picture: its kind and its corners in pixels, 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height."""
+    """One object in a picture: its kind and its corners in pixels, 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height.
+
+    What is to be ignored (a crowd, something too difficult to tell) is neither an object to be found nor good ground.
+    """
 
     kind: str
     x0: float
     y0: float
     x1: float
     y1: float
+    ignore: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +80,8 @@ class Dataset:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that boxes carry, sorted; a kind may occur here and be no picture's label."""
-        return tuple(sorted({box.kind for sample in self for box in sample.boxes or ()}))
+        """The kinds that boxes carry, sorted, without boxes to ignore; a kind may occur here and be no picture's label."""
+        return tuple(sorted({box.kind for sample in self for box in sample.boxes or () if not box.ignore}))
 
     def share(self, split: str) -> Dataset:
         """The pictures of one split, with the classes of the whole. Raises BadData for another name than train, val, test."""
@@ -120,10 +124,13 @@ def _line(sample: Sample) -> str:
     if sample.mask is not None or sample.boxes is not None:
         fields.append(None if sample.mask is None else _file_digest(sample.mask))
     if sample.boxes is not None:
-        fields.append(
-            sorted([box.kind, *map(float, (box.x0, box.y0, box.x1, box.y1))] for box in sample.boxes)
-        )
+        fields.append(sorted(map(_box_fields, sample.boxes)))
     return json.dumps(fields)
+
+
+def _box_fields(box: Box) -> list[str | float]:
+    ignored = [1.0] if box.ignore else []
+    return [box.kind, *map(float, (box.x0, box.y0, box.x1, box.y1)), *ignored]
 
 
 def _file_digest(path: Path) -> str:

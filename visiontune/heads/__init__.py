@@ -2,7 +2,19 @@
 
 from visiontune.heads.anomaly import Anomaly
 from visiontune.heads.classify import Classify
+from visiontune.heads.detect import Detect
 from visiontune.heads.head import Features, Head, HeadNet, Labels, Pyramid, Raw
 from visiontune.heads.segment import Segment
 
-__all__ = ["Anomaly", "Classify", "Features", "Head", "HeadNet", "Labels", "Pyramid", "Raw", "Segment"]
+__all__ = [
+    "Anomaly",
+    "Classify",
+    "Detect",
+    "Features",
+    "Head",
+    "HeadNet",
+    "Labels",
+    "Pyramid",
+    "Raw",
+    "Segment",
+]

@@ -21,12 +21,13 @@ Raw = Tensor | tuple[Tensor, ...]  # what a head gives before it is put in the l
 class Pyramid:
     """What a backbone gives a head that asks for `taps = "pyramid"`: `pooled` features, and maps from the finest to the coarsest.
 
-    `channels` and `strides` (pixels of the input to a cell) are those of the maps.
+    `channels` and `strides` (pixels of the input to a cell) are those of the maps; `size` (h, w) is the input's, in pixels.
     """
 
     pooled: int
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Labels:
     classes: tuple[str, ...]  # in the order of `kinds`; the good class first where there is one
     good: str | None
     counts: tuple[int, ...]  # pictures of each class in the train share
+    kinds: tuple[str, ...] = ()  # of boxes, in the order of `box_kinds`
 
 
 class HeadNet(nn.Module, ABC):
@@ -63,6 +65,10 @@ class HeadNet(nn.Module, ABC):
     def map_losses(self, raw: Any, targets: Mapping[str, Tensor]) -> Tensor | None:
         """Loss of each picture by what the head says beside the frame's logits, (N,); None where it says no more."""
         return None
+
+    def lacks(self, raw: Any, targets: Mapping[str, Tensor]) -> Tensor | None:
+        """By what an epoch is judged on val beside the frame's loss, (N,): `map_losses`, where nothing tells it better."""
+        return self.map_losses(raw, targets)
 
     def loss(self, raw: Any, targets: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch, a scalar."""
@@ -94,6 +100,10 @@ class HeadNet(nn.Module, ABC):
         This runs inside the exported graph, so it may use only what exports to plain ONNX operators.
         """
         return self.judged(self.logits(raw))
+
+    def exported(self, raw: Any) -> dict[str, Tensor]:
+        """What the exported network says: `answer`, or that of which tune.graph makes it in plain ONNX operators."""
+        return self.answer(raw)
 
     @property
     def shows_cells(self) -> str:

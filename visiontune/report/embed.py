@@ -12,12 +12,12 @@ from PIL import Image
 
 from visiontune.report.plot import Plot
 from visiontune.runtime.errors import BadFrame
-from visiontune.runtime.frame import decode
+from visiontune.runtime.frame import Frame, decode
 
 SIDE = 160  # pixels, of the longer side of a thumbnail
 PIXELS = 108  # CSS pixels that an inch of figure takes
 
-Draw = Callable[[Image.Image, tuple[int, int]], Image.Image]
+Draw = Callable[[Frame], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,24 @@ def figure(plot: Plot) -> Picture:
 def thumbnail(path: Path, draw: Draw | None = None) -> Picture | None:
     """The picture file shrunk to 160 pixels, as JPEG; None if it cannot be read (any more): the page then says so.
 
-    `draw` draws on the shrunk picture, so that its lines stay sharp; it is told the (H, W) of the whole one.
+    `draw` makes the small picture of the whole frame instead, with what is drawn on it.
     """
     try:
-        image = Image.fromarray(decode(path))
+        frame = decode(path)
     except BadFrame:
         return None
-    whole = image.height, image.width
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    if draw is not None:
-        image = draw(image, whole)
+    image = shrunk(frame) if draw is None else draw(frame)
     stream = io.BytesIO()
     # coloured lines of one pixel need their colour at every pixel
     image.save(stream, "JPEG", quality=82, optimize=True, subsampling=-1 if draw is None else 0)
     return Picture(data_address(stream.getvalue(), "jpeg"), *image.size)
+
+
+def shrunk(frame: Frame) -> Image.Image:
+    """A frame RGB uint8 (H, W, 3) as a picture of at most 160 pixels a side."""
+    image = Image.fromarray(frame)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image
 
 
 def data_address(content: bytes, kind: str) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from visiontune.runtime.annotation import Annotation
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.errors import BadData
 from visiontune.runtime.region_bands import RegionBands
+from visiontune.runtime.verdict import Region
 
 WORST = 12  # pictures that are shown
 
@@ -38,6 +40,14 @@ class Section:
     body: str | Markup | Table
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where on a picture: the regions that the model shows, strongest first, and the boxes that people drew."""
+
+    regions: Sequence[Region]
+    people: Sequence[Annotation]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """What a report shows. Every figure comes from the val share; raises BadData when the parts do not fit together.
@@ -60,6 +70,7 @@ class Findings:
     temperature     by which the logits were divided
     proof           frames, max_severity_difference, flips; None if no model file was written
     versions        of the packages that made it
+    places          of each val picture, in pixels of it; empty for a model without boxes
     sections        further ones, shown after the figures from val
     """
 
@@ -86,6 +97,7 @@ class Findings:
     temperature: float = 1.0
     proof: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    places: Sequence[Places] = ()
     sections: Sequence[Section] = ()
 
     def __post_init__(self) -> None:
@@ -97,6 +109,8 @@ class Findings:
                 f"expected kinds of shape {expected} and {n} labels, groups and paths, found {self.kinds.shape}, "
                 f"{len(self.labels)}, {len(self.groups)}, {len(self.paths)}"
             )
+        if self.places and len(self.places) != n:
+            raise BadData(f"expected places of {n} pictures, found {len(self.places)}")
         if not (np.isfinite(self.severity).all() and np.isfinite(self.kinds).all()):
             raise BadData(
                 "the network says NaN for a val picture; do not use it, lower Recipe.lr and train again"

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from visiontune.report import plots, rates, words
-from visiontune.report.embed import Draw, Picture, figure, thumbnail
+from visiontune.report.embed import Picture, figure, thumbnail
 from visiontune.report.findings import Findings
 from visiontune.report.findings import worst as places
-from visiontune.report.outlined import outlined
 from visiontune.report.promise import headline
 from visiontune.report.template import filled, put
+from visiontune.report.where import where
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
-from visiontune.runtime.errors import BadFrame
-from visiontune.runtime.mask import read_mask
-from visiontune.runtime.region_bands import DEFAULT
-from visiontune.runtime.regions import peaks, roi_pixels
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ def render(findings: Findings) -> str:
         classes=worst_first(rates.class_lines(findings)),
         confusions=rates.commonest_confusions(findings),
         worst=worst(findings),
-        marked=bool(findings.masks),
+        marked=bool(findings.masks) and not findings.places,
         hot=bool(findings.heatmaps),
         counts=counts(findings),
         splits=list(findings.data.get("counts", {})),
@@ -102,7 +96,7 @@ def worst(findings: Findings) -> list[Shown]:
             Shown(
                 folder=words.printable(path.parent.name),
                 name=words.printable(path.name),
-                picture=thumbnail(path, drawn(findings, index)),
+                picture=thumbnail(path, where(findings, index)),
                 label=findings.classes[label],
                 named=findings.classes[named],
                 given=float(given[index]),
@@ -113,26 +107,6 @@ def worst(findings: Findings) -> list[Shown]:
             )
         )
     return found
-
-
-def drawn(findings: Findings, index: int) -> Draw | None:
-    """Draws the outlines of a picture's mask and of the regions of its heatmap; None where it has neither."""
-    marked, heatmap = None, findings.heatmaps.get(index)
-    if index in findings.masks:
-        with suppress(BadFrame):  # it was there when the run read it; the page shows what is left
-            marked = read_mask(findings.masks[index])
-    if marked is None and heatmap is None:
-        return None
-    bands, roi = findings.regions or DEFAULT, findings.roi
-
-    def draw(image: Image.Image, frame: tuple[int, int]) -> Image.Image:
-        shown = None
-        if heatmap is not None:
-            span = roi_pixels(*frame, roi)
-            shown = peaks(heatmap, span=span, bands=bands)[0] >= np.float32(bands.high)
-        return outlined(image, marked=marked, shown=shown, span=roi or (0.0, 0.0, 1.0, 1.0))
-
-    return draw
 
 
 def mishap(decision: str, label: int) -> str:

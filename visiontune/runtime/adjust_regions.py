@@ -1,4 +1,4 @@
-"""Sets how regions are cut from the heatmap of a finished model file: in the card only, noted there, tested before it stays."""
+"""Sets which regions a finished model file shows, of its heatmap or boxes: in the card only, noted there, tested."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ def set_regions(model: str | Path, bands: RegionBands, *, note: str | None = Non
     Decisions stay what they are, and what was certified of them holds. The file is sealed anew under a temporary name, and
     takes the old one's place after the Inspector opened it. Bands that are already so change nothing.
 
-    Raises BadModel for a file that the Inspector refuses, and for a model without a heatmap.
+    Raises BadModel for a file that the Inspector refuses, and for a model without heatmap and boxes.
     """
     path = Path(model).resolve()  # the file, not a link to it, is replaced
     card = Inspector(path).card
     data = read_model(path)
-    if "heatmap" not in check_words(open_session(data), card):
+    words = check_words(open_session(data), card)
+    if not {"heatmap", "boxes"} & set(words):
         raise BadModel(
-            f"{path}: expected a model with a heatmap, found one without; it has no regions to set"
+            f"{path}: expected a model with a heatmap or boxes, found one without; it has no regions to set"
         )
-    if bands == (card.regions or DEFAULT):
+    usual = None if "boxes" in words else DEFAULT  # without bands every box is a region
+    if bands == (card.regions or usual):
         return card
     entry = {
         "what": CHANGED,

@@ -120,7 +120,7 @@ class ModelCard:
     reference    what validation looked like, for a Monitor; None in older cards
     history      what was changed in the file since it was exported, an entry a change; see runtime.adjust
     precision    of the network's weights: float32; fp16 (computes in float32); int8 (computes in integers)
-    regions      how regions are cut from a heatmap; None is RegionBands(), and in older cards
+    regions      how regions are cut from a heatmap, or from which score boxes are; None is RegionBands(), or any box
     schema       version of this layout
     """
 

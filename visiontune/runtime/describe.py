@@ -76,6 +76,8 @@ def _band(decision: str, threshold: float) -> str:
 def _regions(bands: RegionBands) -> str:
     least = f"; at least {bands.min_area:.4g} px" if bands.min_area else ""
     size = "; a pixel shows {:.4g} x {:.4g} mm".format(*bands.pixel_mm) if bands.pixel_mm else ""
+    if bands.low == bands.high:  # of a heatmap or of boxes
+        return f"scores from {bands.high:.4g}{least}{size}"
     return f"heatmap from {bands.low:.4g} where it reaches {bands.high:.4g}{least}{size}"
 
 

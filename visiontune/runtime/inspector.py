@@ -22,8 +22,8 @@ from visiontune.runtime.frame import MAX_PIXELS, Frame, Source, Window, decode
 from visiontune.runtime.model import Model, check_words, named, open_session, read_card, read_model, self_test
 from visiontune.runtime.monitor import Monitor
 from visiontune.runtime.region_bands import DEFAULT
-from visiontune.runtime.regions import likeliest_defect, regions, roi_pixels
-from visiontune.runtime.verdict import Region, Verdict
+from visiontune.runtime.regions import boxed, likeliest_defect, regions, roi_pixels
+from visiontune.runtime.verdict import Proposals, Region, Verdict
 
 REVIEW = DECISIONS[1]
 UINT8 = np.dtype(np.uint8)
@@ -192,27 +192,34 @@ class Inspector:
         spoken = {name: answer[row] for name, answer in zip(self._optional, answers[3:], strict=True)}
         heatmap = spoken.get("heatmap")
         places: tuple[Region, ...] | None = ()
+        proposed = None
         if "boxes" in spoken:
-            places = self._boxed(spoken["boxes"], spoken["box_scores"], spoken["box_kinds"])
+            proposed = self._proposed(spoken["boxes"], spoken["box_scores"], spoken["box_kinds"])
+            places = None if proposed is None else boxed(proposed, self._classes, self._card.regions)
         elif heatmap is not None and heatmap.size:
             places = self._heated(heatmap, verdict, frame)
         decision = REVIEW if places is None else verdict.decision
-        return Verdict(decision, verdict.severity, verdict.kind, verdict.kinds, places or (), heatmap)
+        return Verdict(
+            decision,
+            verdict.severity,
+            verdict.kind,
+            verdict.kinds,
+            places or (),
+            heatmap,
+            proposals=proposed,
+        )
 
-    def _boxed(
+    def _proposed(
         self, boxes: NDArray[np.float32], scores: NDArray[np.float32], kinds: NDArray[np.int64]
-    ) -> tuple[Region, ...] | None:
-        """Regions from boxes (K, 4), scores (K,), kinds (K,), strongest first, without padding; None for nonsense."""
+    ) -> Proposals | None:
+        """Boxes (K, 4), scores (K,), kinds (K,) strongest first, without padding; None for nonsense."""
         if not np.isfinite(scores).all():
             return None
-        real = [index for index in np.argsort(-scores, kind="stable").tolist() if scores[index] > 0]
-        known = all(0 <= kinds[index] < len(self._classes) for index in real)
-        if not known or not np.isfinite(boxes[real]).all():
-            return None
-        return tuple(
-            Region(self._classes[kinds[index]], float(scores[index]), tuple(boxes[index].tolist()))
-            for index in real
-        )
+        order = np.argsort(-scores, kind="stable")
+        real = order[: np.count_nonzero(scores > 0)]
+        found = Proposals(boxes[real], scores[real], kinds[real])
+        known = ((found.kinds >= 0) & (found.kinds < len(self._classes))).all()
+        return found if known and np.isfinite(found.corners).all() else None
 
     def _heated(
         self, heatmap: NDArray[np.float32], verdict: Verdict, frame: Frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visiontune.runtime import poisson
 from visiontune.runtime.froc import FoundAt
 from visiontune.runtime.rate import Rate
 
@@ -17,6 +18,11 @@ class EventRate:
     mean: float
     low: float
     high: float
+
+
+def events(count: int, frames: int, confidence: float) -> EventRate:
+    """The rate of `count` events in so many frames, at least one."""
+    return EventRate(count, frames, count / frames, *poisson.interval(count, frames, confidence))
 
 
 @dataclass(frozen=True)

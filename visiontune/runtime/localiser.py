@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.runtime import poisson
 from visiontune.runtime.aupimo import aupimo
 from visiontune.runtime.aupro import aupro
 from visiontune.runtime.average_precision import average_precision
@@ -15,7 +14,7 @@ from visiontune.runtime.card import ModelCard
 from visiontune.runtime.errors import BadFrame, BadModel
 from visiontune.runtime.froc import found_at
 from visiontune.runtime.judging import Part
-from visiontune.runtime.localisation import EventRate, Localisation
+from visiontune.runtime.localisation import Localisation, events
 from visiontune.runtime.marked_cells import Defect, defects
 from visiontune.runtime.mask import read_mask
 from visiontune.runtime.rate import exact_rate
@@ -166,7 +165,7 @@ class Localiser:
             good=self._goods,
             found=exact_rate(int((hottest >= self._hot_from).sum()), len(hottest), confidence),
             outside=self._outside,
-            false_regions=_events(alarms, self._goods, confidence) if some else None,
+            false_regions=events(alarms, self._goods, confidence) if some else None,
             good_with_false=exact_rate(self._false_frames, self._goods, confidence) if some else None,
             found_at=found_at(hottest, false, self._goods, confidence) if some else None,
             iou={
@@ -185,10 +184,6 @@ class Localiser:
             empty_masks=tuple(self._empty),
             marked_good=tuple(self._marked_good),
         )
-
-
-def _events(count: int, frames: int, confidence: float) -> EventRate:
-    return EventRate(count, frames, count / frames, *poisson.interval(count, frames, confidence))
 
 
 def _check_shape(mask: tuple[int, ...], frame: tuple[int, int], path: Path) -> None:

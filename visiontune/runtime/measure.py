@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.at_line import at_line
 from visiontune.runtime.bootstrap import group_totals, replicates
+from visiontune.runtime.box_counter import BoxCounter
 from visiontune.runtime.columns import KIND, SIZE, Columns, columns_of
 from visiontune.runtime.costs import Costs, check_prevalence
 from visiontune.runtime.errors import CalibrationRefused
@@ -23,6 +24,7 @@ from visiontune.runtime.rate import Rate, exact_rate
 from visiontune.runtime.reliability import calibration
 from visiontune.runtime.roc import auroc
 from visiontune.runtime.slices import Harm, Slice, slices
+from visiontune.runtime.verdict import Verdict
 
 __all__ = ["Measurement", "Part", "measure"]
 
@@ -50,11 +52,11 @@ def measure(
     confidence  of bounds and intervals, 0..1
     progress    called with 1 for each part
 
-    Raises BadData if there are no parts, or parts without a label or with one the model does not know, and for an
-    attribute in `by` that no part has; BadFrame, with the path, if a picture or mask cannot be read, or a mask that a heatmap
-    is compared with has another shape than its picture; BadModel if the model gives no usable answer; CalibrationRefused for
-    a prevalence outside 0..1, for costs without one, and for either where there is no good class; ValueError for a
-    confidence outside 0..1.
+    Raises BadData if there are no parts, or parts without a label or with one the model does not know, for an attribute in `by`
+    that no part has, and for a box of a kind that a model of boxes does not know; BadFrame, with the path, if a picture or mask
+    cannot be read, or a mask that a heatmap is compared with has another shape than its picture; BadModel if the model gives no
+    usable answer; CalibrationRefused for a prevalence outside 0..1, for costs without one, and for either where there is no
+    good class; ValueError for a confidence outside 0..1.
     """
     listed = list(parts)
     if not 0 < confidence < 1:
@@ -66,7 +68,18 @@ def measure(
     columns, left_out = columns_of(listed, numbers, card.good, by)
     masked = any(getattr(part, "mask", None) is not None for part in listed)
     localiser = Localiser(card) if masked else None
-    judged = judge(inspector, listed, card.classes, progress, localiser.add if localiser else None)
+    boxed = any(getattr(part, "boxes", None) for part in listed)
+    counter = BoxCounter.of(card) if boxed else None
+
+    def seen(part: Part, frame: tuple[int, int], verdict: Verdict) -> None:
+        if counter is not None:
+            counter.add(part, frame, verdict.proposals)
+        if (
+            localiser is not None and verdict.proposals is None
+        ):  # else its regions are not cut from the heatmap
+            localiser.add(part, frame, verdict)
+
+    judged = judge(inspector, listed, card.classes, progress, seen if masked or boxed else None)
     truth, right, sorts = judged.truth, judged.named == judged.truth, card.good is None
     passed, rejected = judged.decisions == PASS, judged.decisions == REJECT
     bad = truth != 0  # the good class is the first; without one, what is counted of this is left out below
@@ -115,6 +128,7 @@ def measure(
         judge_ms=_span(judged.judge_ms),
         decode_ms=_span(judged.decode_ms),
         localisation=localiser.result(confidence) if localiser else None,
+        detection=counter.result(confidence) if counter else None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visiontune.runtime.at_line import AtLine
+from visiontune.runtime.detection import Detection
 from visiontune.runtime.localisation import Localisation
 from visiontune.runtime.measurement_table import table
 from visiontune.runtime.rate import Rate
@@ -14,6 +15,8 @@ from visiontune.runtime.reliability import Calibration
 from visiontune.runtime.slices import Slice
 
 __all__ = ["Measurement", "Rate", "Span", "table"]
+
+WHERE = ("localisation", "detection")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Measurement:
     intervals          bootstrap over groups of "balanced_accuracy", "top1", "escapes": (low, high), None
                        where undefined
     judge_ms           from a decoded frame to the verdict; decode_ms from the path to the decoded frame
-    localisation       how well the heatmap shows where; None for a model without one, or parts without masks
+    localisation       how well the heatmap shows where; None for a model without one or with boxes, and for parts without masks
+    detection          what the boxes found; None for a model without boxes, or parts without
     """
 
     n: int
@@ -88,13 +92,12 @@ class Measurement:
     judge_ms: Span
     decode_ms: Span
     localisation: Localisation | None = None
+    detection: Detection | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able; `localisation` only where there is one."""
+        """JSON-able; `localisation` and `detection` only where there is one."""
         found = dataclasses.asdict(self)
-        if self.localisation is None:
-            del found["localisation"]
-        return found
+        return {name: value for name, value in found.items() if name not in WHERE or value is not None}
 
     def __str__(self) -> str:
         """The table of `table`."""

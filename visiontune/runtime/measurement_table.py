@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from visiontune.runtime.at_line import AtLine
 from visiontune.runtime.costs import Estimate
+from visiontune.runtime.detection_table import detection_lines
 from visiontune.runtime.localisation_table import localisation_lines
 from visiontune.runtime.rate import Rate
 from visiontune.runtime.reliability import Calibration
@@ -42,6 +43,7 @@ def table(measured: Measurement) -> str:
     lines += _at_line(measured.line, several) if measured.line is not None else []
     lines += _slices(measured, wide)
     lines += localisation_lines(measured.localisation, wide) if measured.localisation is not None else []
+    lines += detection_lines(measured.detection, wide) if measured.detection is not None else []
     lines += ["", *_accuracy(measured, wide)]
     intervals = {name: span for name, span in measured.intervals.items() if span is not None}
     if intervals:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from visiontune.runtime import fields as check
 
 HIGH = 0.5
@@ -12,9 +14,10 @@ LOW = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class RegionBands:
-    """How regions are cut from a heatmap; the decision does not depend on it.
+    """How regions are cut from a heatmap, or which boxes of a model that gives boxes are; the decision does not depend on it.
 
-    low, high  cells >= low that touch form one region, which counts if one of them is >= high; low <= high
+    low, high  cells >= low that touch form one region, which counts if one of them is >= high; low <= high. A box counts if
+               its score is >= high, whatever else stands here
     min_area   smaller regions do not count; pixels of the frame, >= 0
     pixel_mm   how much of the part a pixel of the frame shows, across and down, in mm; None where nobody measured it
 
@@ -39,3 +42,8 @@ class RegionBands:
 
 
 DEFAULT = RegionBands()
+
+
+def shown_from(bands: RegionBands | None) -> float:
+    """The score from which a box is a region, as float32 scores compare with it; 0, so any box, without bands."""
+    return 0.0 if bands is None else float(np.float32(bands.high))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from visiontune.runtime.connected import Runs, connected
 from visiontune.runtime.feret import longest, outline
-from visiontune.runtime.region_bands import DEFAULT, RegionBands
-from visiontune.runtime.verdict import Region
+from visiontune.runtime.region_bands import DEFAULT, RegionBands, shown_from
+from visiontune.runtime.verdict import Proposals, Region
 
 Span = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels of the frame
 
@@ -113,6 +113,16 @@ def peaks(
     spread = np.full(heatmap.shape, -np.inf, np.float32)
     spread[heatmap >= bands.low] = found.runs.spread(np.where(large, found.peaks, np.float32(-np.inf)))
     return spread, found.peaks[large]
+
+
+def boxed(proposed: Proposals, classes: Sequence[str], bands: RegionBands | None) -> tuple[Region, ...]:
+    """The regions of a model that gives boxes, strongest first: those of its proposals that the bands let be shown."""
+    shown = np.count_nonzero(proposed.scores >= shown_from(bands))
+    corners, scores, kinds = (part[:shown].tolist() for part in proposed)
+    return tuple(
+        Region(classes[kind], score, tuple(box))
+        for box, score, kind in zip(corners, scores, kinds, strict=True)
+    )
 
 
 def likeliest_defect(kinds: Mapping[str, float], good: str | None) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,19 @@ class Region:
         }
 
 
+class Proposals(NamedTuple):
+    """All boxes that a model proposes for a frame, strongest first, also those too weak to be shown as regions.
+
+    corners  float32 (k, 4), x0 y0 x1 y1 in pixels of the frame
+    scores   float32 (k,), above 0, up to 1
+    kinds    int64 (k,), positions in the card's classes
+    """
+
+    corners: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    kinds: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the model says about one frame.
@@ -57,6 +71,7 @@ class Verdict:
     kinds     probability of each class, in the card's order
     regions   where, strongest first; empty for a model that cannot tell
     heatmap   float32 (h, w), 0..1, over the card's region of interest; None for a model without one
+    proposals all boxes of a model that gives boxes, of which the strong ones are the regions; else None
     reason    why the frame was not inspectable, where a Monitor found it so; else ""
 
     An answer that cannot be trusted (NaN, a severity outside 0..1, a decision that contradicts the bands in
@@ -70,9 +85,15 @@ class Verdict:
     regions: tuple[Region, ...] = ()
     heatmap: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     reason: str = ""
+    proposals: Proposals | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many regions of each kind there are, the kinds in the regions' order; no entry for a kind without."""
+        return dict(Counter(region.kind for region in self.regions))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, without the heatmap; `reason` only where there is one; what is not a finite number becomes None."""
+        """JSON-able, without the maps and proposals; `reason` only if there is one; what is not a finite number becomes None."""
         return {
             "decision": self.decision,
             "severity": _finite(self.severity),

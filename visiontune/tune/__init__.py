@@ -27,7 +27,7 @@ from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.data.tile_places import Tiles
-from visiontune.heads import Anomaly, Classify, Segment
+from visiontune.heads import Anomaly, Classify, Detect, Segment
 from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
@@ -43,6 +43,7 @@ __all__ = [
     "Anomaly",
     "Classify",
     "Costs",
+    "Detect",
     "KindCosts",
     "Recipe",
     "Run",

@@ -61,20 +61,23 @@ class Reading(Protocol):
 def answers(net: Reading, pictures: Tensor) -> dict[str, Tensor]:
     """The line's words for normalised pictures (N, 3, h, w), the heatmap of the cells among them where there is one.
 
-    Exported as it stands. Training never comes here: what it reads is computed without the map.
+    Training never comes here: what it reads is computed without the map.
     """
     return raw_and_answers(net, pictures)[1]
 
 
-def raw_and_answers(net: Reading, pictures: Tensor) -> tuple[Raw, dict[str, Tensor]]:
-    """The head's raw output, and the line's words."""
+def raw_and_answers(
+    net: Reading, pictures: Tensor, *, exported: bool = False
+) -> tuple[Raw, dict[str, Tensor]]:
+    """The head's raw output, and the line's words, or what stands for them in what is `exported`."""
     head: HeadNet = net.head
     if net.cells is None:
         raw = head(tapped(net.backbone, pictures, net.taps))
-        return raw, head.answer(raw)
+        return raw, head.exported(raw) if exported else head.answer(raw)
     last = net.backbone.forward_features(pictures)
     raw = head(net.backbone.forward_head(last))
     high, wide = net.cells.grid
     cells = net.cells.features(net.backbone, last)
     heat = head.heat(cells.reshape(-1, high * wide, cells.shape[1]), raw)
-    return raw, {**head.answer(raw), HEATMAP: heat.reshape(-1, high, wide)}
+    said = head.exported(raw) if exported else head.answer(raw)
+    return raw, {**said, HEATMAP: heat.reshape(-1, high, wide)}

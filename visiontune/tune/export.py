@@ -16,6 +16,7 @@ from onnx import helper
 
 from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
+from visiontune.heads.detect import DetectNet
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import KEY as CARD_KEY
@@ -33,6 +34,7 @@ from visiontune.tune.calibrate import Judged
 from visiontune.tune.graph import core_model
 from visiontune.tune.net import Net
 from visiontune.tune.papers import by_pillow, for_core, for_viewers
+from visiontune.tune.prove_boxes import prove_boxes, shown
 from visiontune.tune.prove_heatmap import prove_heatmap
 from visiontune.tune.reference import Witness, reference
 from visiontune.tune.tiled_graph import whole_model
@@ -58,13 +60,17 @@ def export(
 
     The file is written under a temporary name, opened by the Inspector and fed every val picture from its own file bytes, and
     painted frames of odd sizes; what torch says of them is the reference. Raises ExportRefused, and leaves no file behind, if
-    a verdict differs from torch's, or a severity or a kind's probability by more than 1e-4, or a heatmap (looked at on some of
-    them) by more than 1e-3; the message names the worst picture.
+    a verdict differs from torch's, or a severity or a kind's probability by more than 1e-4, a heatmap (looked at on some of
+    them) by more than 1e-3, or a box by more than 0.01 pixels or 1e-4 in score; the message names the picture.
     """
     if core and isinstance(net, TiledNet):
         raise ExportRefused(
             "core: expected a network of whole frames, found one of tiles, whose bare network leaves cutting and blending to the "
             "app; leave core out"
+        )
+    if core and isinstance(net.head, DetectNet):
+        raise ExportRefused(
+            "core: expected a network without boxes, found one whose bare network leaves suppression to the app; leave core out"
         )
     body = core_model(net, net.seen(card.input.size))
     model = whole_model(body, net, bands, roi=roi)
@@ -72,6 +78,7 @@ def export(
     golden, *probes = painted_answers(graph, card)
     prove_painted(net, card, (golden, *probes))
     prove_heatmap(graph, net, card, golden, val)
+    prove_boxes(model, net, card.input, shown(golden, val, card.input))
     card = replace(card, golden=golden, probes=tuple(probes))
     with ExitStack() as files:
         draft = files.enter_context(whole(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from visiontune.data.batches import (
+    Batch,
     Masks,
     Shuffled,
     Views,
@@ -22,11 +23,12 @@ from visiontune.data.batches import (
     label_indices,
     training_batches,
 )
+from visiontune.data.box_targets import BoxTargets
 from visiontune.data.frames import Frames
 from visiontune.data.policy import Policy
 from visiontune.data.samples import Dataset
-from visiontune.runtime.whole import whole
 from visiontune.tune.costs import Cost
+from visiontune.tune.kept import KeptBatches, Marks, marks_only
 from visiontune.tune.net import Net
 from visiontune.tune.prefix import GIGABYTE, PrefixCache, TooLarge, plan
 from visiontune.tune.progress import counted
@@ -39,50 +41,18 @@ WORTH = 0.4  # share of the forward cost below which closed stages give large te
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A share of the data, its pictures decoded and fitted: uint8 (n, h, w, 3), and its masks, uint8 (n, h, w), or None."""
+    """A share of the data: pictures decoded and fitted, uint8 (n, h, w, 3), and the masks or boxes that the head learns from."""
 
     data: Dataset
     frames: Frames
-    masks: Masks | None = None
+    masks: Masks | None = None  # uint8 (n, h, w)
+    boxes: BoxTargets | None = None
 
     def views(self, view: int, *, policy: Policy | None, seed: int = 0) -> Views:
         """The pictures as they are to be seen in a view."""
-        return Views(self.data, self.frames, policy=policy, seed=seed, view=view, masks=self.masks)
-
-
-class KeptBatches:
-    """Batches of stored tensors: {"kept": float16 or float32 (N, ...), "label": int64 (N,)}, and "mask" where there are masks."""
-
-    def __init__(
-        self,
-        kept: NDArray[Any],
-        labels: NDArray[np.int64],
-        order: Iterable[int],
-        batch: int,
-        *,
-        whole: bool,
-        masks: Masks | None = None,
-    ) -> None:
-        self.kept, self.labels, self.order = kept, labels, np.array(list(order))
-        self.masks = masks
-        size = min(batch, len(self.order))
-        end = len(self.order) if whole else len(self.order) // size * size
-        self.starts = range(0, end, size)
-        self.size = size
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for start in self.starts:
-            rows = self.order[start : start + self.size]
-            found = {
-                "kept": torch.from_numpy(self.kept[rows]),
-                "label": torch.from_numpy(self.labels[rows]),
-            }
-            if self.masks is not None:
-                found["mask"] = torch.from_numpy(self.masks[rows])
-            yield found
+        return Views(
+            self.data, self.frames, policy=policy, seed=seed, view=view, masks=self.masks, boxes=self.boxes
+        )
 
 
 class Feeds:
@@ -107,6 +77,7 @@ class Feeds:
         self.net, self.recipe, self.phases, self.costs = net, recipe, phases, costs
         self.train, self.val = train, val
         self.folder = folder
+        self.marks = Marks(folder=folder, masks=train.masks is not None, boxes=train.boxes is not None)
         self.cache: PrefixCache | None = None
         self._say: Callable[[str], None] = lambda line: None
 
@@ -160,6 +131,8 @@ class Feeds:
         }
         if self.train.masks is not None:
             identity["masks"] = hashlib.sha256(self.train.masks.tobytes()).hexdigest()
+        if self.train.boxes is not None:
+            identity["boxes"] = hashlib.sha256(self.train.boxes.tobytes()).hexdigest()
         self.cache = PrefixCache(self.net, made.cuts, self.folder, identity=identity, exact=made.exact)
         self._say = lambda line: console.print(f"  {line}", highlight=False)
         megabytes = made.bytes_per_picture * pictures / 1e6
@@ -181,14 +154,13 @@ class Feeds:
     ) -> None:
         assert self.cache is not None
 
-        masks: list[Tensor] = []
+        marks: list[Batch] = []
 
         def frames() -> Iterator[Tensor]:
-            masks.clear()
+            marks.clear()
             for batch in evaluation_batches(views, batch=64):
                 yield batch["frames"].to(self.net.mean.device)
-                if "mask" in batch:
-                    masks.append(batch["mask"])
+                marks.append(marks_only(batch))
                 step(len(batch["frames"]))
 
         while True:
@@ -197,14 +169,10 @@ class Feeds:
                 break
             except TooLarge:  # once for each cut at most
                 continue
-        if views.masks is not None and key != VAL and not self._mask_file(key).is_file():
-            if not masks:  # the tensors were there already: a kill came between
-                masks = [batch["mask"] for batch in evaluation_batches(views, batch=64)]
-            with whole(self._mask_file(key)) as draft, draft.open("wb") as file:
-                np.save(file, torch.cat(masks).numpy())
-
-    def _mask_file(self, key: str) -> Path:
-        return self.folder / f"{key.replace(' ', '-')}.masks.npy"
+        if key != VAL and not self.marks.there(key):
+            if not marks:  # the tensors were there already: a kill came between
+                marks = [marks_only(batch) for batch in evaluation_batches(views, batch=64)]
+            self.marks.write(key, marks)
 
     def _views(self, share: Share, view: int) -> Views:
         return share.views(view, policy=self.recipe.policy, seed=self.recipe.seed)
@@ -216,15 +184,12 @@ class Feeds:
         if self.cache is not None and self.returning(phase) and closed in self.cache.cuts:
             order = Shuffled(len(self.train.data), seed=recipe.seed, epoch=epoch).order
             key = view_key(view)
-            masked = self.train.masks is not None
-            if not self.cache.filled(key, closed) or (masked and not self._mask_file(key).is_file()):
+            if not self.cache.filled(key, closed) or not self.marks.there(key):
                 self._say(f"computing the closed stages of {key} of each picture")
                 self._fill(key, self._views(self.train, view), lambda _: None, closed=closed)
             kept = self.cache.kept(key, closed)
-            masks = np.load(self._mask_file(key), mmap_mode="r") if masked else None
-            return KeptBatches(
-                kept, label_indices(self.train.data), order, recipe.batch, whole=False, masks=masks
-            )
+            labels = label_indices(self.train.data)
+            return KeptBatches(kept, labels, order, recipe.batch, whole=False, **self.marks.read(key))
         return training_batches(
             self._views(self.train, view), batch=recipe.batch, seed=recipe.seed, epoch=epoch
         )
@@ -241,6 +206,7 @@ class Feeds:
                 256,
                 whole=True,
                 masks=self.val.masks,
+                boxes=self.val.boxes,
             )
         return evaluation_batches(plain_views(self.val), batch=2 * self.recipe.batch)
 

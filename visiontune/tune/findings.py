@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from visiontune.data.samples import SPLITS
+from visiontune.heads.head import BOXES
 from visiontune.report.findings import Findings, Section, Table, worst
 from visiontune.report.learning_curve import section as learning_curve
+from visiontune.runtime.detection import Detection
+from visiontune.tune.boxes_of_val import places_of_val
+from visiontune.tune.boxes_of_val import section as box_section
 from visiontune.tune.choose_regions import heatmaps
 from visiontune.tune.learner import parameter_groups
 from visiontune.tune.run import Run
@@ -23,7 +27,8 @@ def findings(run: Run) -> Findings:
     judged = run.judge("val")
     data, val = run.data, run.data.share("val")
     shown = worst(judged.kinds, judged.labels)
-    heat = heatmaps(run.net, run.pictures("val")[np.array(shown)])
+    boxes = places_of_val(run) if run.recipe.head.learns == BOXES else None
+    heat = None if boxes else heatmaps(run.net, run.pictures("val")[np.array(shown)])
     name = run.model.stem if run.model is not None else "model"
     return Findings(
         title=name if name != "model" else run.out.resolve().name,
@@ -56,11 +61,12 @@ def findings(run: Run) -> Findings:
         temperature=float(run.net.head.temperature),
         proof=run.metrics.get("proof"),
         versions=versions(),
-        sections=sections(run),
+        places=boxes[0] if boxes else (),
+        sections=sections(run, boxes[1] if boxes else None),
     )
 
 
-def sections(run: Run) -> tuple[Section, ...]:
+def sections(run: Run, boxes: Detection | None) -> tuple[Section, ...]:
     """What more pictures may give where that was asked, how the phases ended, and whether the network overfitted or forgot."""
     health = run.health()
     phases = Table(
@@ -89,6 +95,7 @@ def sections(run: Run) -> tuple[Section, ...]:
     curve = run.metrics.get("learning_curve")
     return (
         *(() if curve is None else (learning_curve(curve),)),
+        *(() if boxes is None else (box_section(boxes),)),
         *where(run),
         Section("Phases: val loss in nats at its best temperature", phases),
         Section("How far the weights moved from where they began, |w - w0| / |w0|", moved),

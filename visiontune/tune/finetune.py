@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from visiontune.data.box_targets import BoxTargets, load_boxes
 from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, load_masks
@@ -22,7 +23,7 @@ from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
 from visiontune.heads import Labels, Pyramid
-from visiontune.heads.head import LABELS, MASKS, PYRAMID
+from visiontune.heads.head import BOXES, LABELS, MASKS, PYRAMID
 from visiontune.heads.memory import MemoryNet
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.tune.allocator import keeping_memory
@@ -118,7 +119,12 @@ def finetune(
             )
         whole[name] = frames
         if recipe.grid is None:
-            shares[name] = Share(data=share, frames=frames, masks=masks_of(share, recipe))
+            shares[name] = Share(
+                data=share,
+                frames=frames,
+                masks=masks_of(share, recipe),
+                boxes=boxes_of(share, recipe, data.share("train").kinds),
+            )
         else:
             say = partial(console.print, highlight=False, markup=False)
             shares[name] = tiled(share, frames, recipe, train=name == "train", say=say)
@@ -210,7 +216,10 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
     mean, std = normalisation(backbone)
     counts = train.counts()["train"]
     labels = Labels(
-        classes=train.classes, good=train.good, counts=tuple(counts[name] for name in train.classes)
+        classes=train.classes,
+        good=train.good,
+        counts=tuple(counts[name] for name in train.classes),
+        kinds=train.kinds,
     )
     with torch.no_grad():
         features = backbone.eval()(torch.zeros(1, 3, *recipe.seen)).shape[1]
@@ -221,6 +230,7 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
             pooled=features,
             channels=tuple(tap.channels for tap in wanted),
             strides=tuple(tap.stride for tap in wanted),
+            size=recipe.seen,
         )
     head = recipe.head.build(given, labels)
     cells, blind = wanted_cells(backbone, head, recipe.seen, classes=len(labels.classes))
@@ -244,6 +254,24 @@ def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:
             f"{' within roi' if recipe.roi else ''}; add some, or take the head Classify()"
         )
     return masks
+
+
+def boxes_of(share: Dataset, recipe: Recipe, kinds: tuple[str, ...]) -> BoxTargets | None:
+    """The boxes of a share, of the kinds in train, where the head learns from them. Raises BadData as `masks_of` does."""
+    if recipe.head.learns != BOXES:
+        return None
+    if strange := sorted(set(kinds) - set(share.classes)):
+        raise BadData(
+            f"{share.root}: expected boxes whose kinds are classes of pictures too ({', '.join(share.classes)}), found also "
+            f"{', '.join(strange)}; label pictures by their kind of defect, or rename or leave out these boxes"
+        )
+    boxes = load_boxes(share, recipe.size, recipe.roi, kinds)
+    if any(sample.split == "train" for sample in share) and not (boxes.kinds >= 0).any():
+        raise BadData(
+            f"{share.root}: expected boxes in train, found none{' within roi' if recipe.roi else ''}; add a COCO, YOLO or VOC "
+            "annotation or a column boxes, or take the head Classify()"
+        )
+    return boxes
 
 
 def chosen_rates(feeds: Feeds) -> Rates:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.runtime.bands import Bands
-from visiontune.tune.cells import RISK, answers, raw_and_answers
+from visiontune.tune.box_graph import add_boxes
+from visiontune.tune.cells import RISK, raw_and_answers
 from visiontune.tune.fold import fold_into_linear
 from visiontune.tune.net import Net
 
@@ -43,7 +44,7 @@ class Core(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """The answers in the order of `words`."""
-        raw, found = raw_and_answers(self, pictures)
+        raw, found = raw_and_answers(self, pictures, exported=True)
         if RISK in self.words:
             found[RISK] = self.head.risk(self.head.logits(raw))
         return tuple(found[word] for word in self.words)
@@ -56,7 +57,7 @@ def core_model(net: Net, size: tuple[int, int]) -> onnx.ModelProto:
     twin.head.temperature.fill_(STAND_IN)
     example = torch.zeros(2, 3, *size)
     with torch.no_grad():
-        words = (*answers(twin, example), *net.more)
+        words = (*raw_and_answers(twin, example, exported=True)[1], *net.more)
     quiet = io.StringIO()
     with (
         warnings.catch_warnings(),
@@ -134,6 +135,7 @@ def line_model(
         compose.add_prefix(core, "net/", rename_inputs=False, rename_outputs=False),
         io_map=[("normalised", "pictures")],
     )
+    add_boxes(joined.graph, net.head, size=(size[0], size[1]), roi=roi)
     add_decision(joined.graph, bands)
     joined.graph.name = "visiontune"
     del joined.opset_import[1:]  # both parts bring the same

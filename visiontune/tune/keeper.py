@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from visiontune.heads import HeadNet
+from visiontune.heads.head import BOXES
 from visiontune.tune.averages import Averages, State
 from visiontune.tune.checkpoints import FIRST, load_weights, save_weights
 from visiontune.tune.feeds import Feeds
@@ -49,7 +50,8 @@ class PhaseResult:
 class Keeper:
     """Follows a run: call `begin`, `step` and `epoch`; `stopped` says that no further phase opens.
 
-    A gate stays shut where the phase did not gain beyond noise, and before a phase without a cache where val holds no error.
+    A gate stays shut where the phase did not gain beyond noise, and before a phase without a cache where val holds no error (but
+    for boxes).
     """
 
     def __init__(self, net: Net, recipe: Recipe, feeds: Feeds, *, best: Path) -> None:
@@ -132,7 +134,9 @@ class Keeper:
             save_weights(self.best, self.net.state_dict(), epoch=phase.end - 1)
             if len(self.results) == 1:
                 save_weights(self.best.with_name(FIRST), self.net.state_dict(), epoch=phase.end - 1)
-            self.stopped = self.recipe.unfreeze.gated and not errors and self._dear(phase)
+            # the frame's errors tell nothing of boxes, which are far from right when the last of them is gone
+            done = not errors and self.recipe.head.learns != BOXES
+            self.stopped = self.recipe.unfreeze.gated and done and self._dear(phase)
         elif self.recipe.unfreeze.gated:
             self.net.load_state_dict(load_weights(self.best)[0])
             self.stopped = True
@@ -179,7 +183,7 @@ class Keeper:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a loss of val is made of: the frames' logits (n, C), labels (n,), and the losses (n,) of what else a head says.
+    """What a loss of val is made of: the frames' logits (n, C), labels (n,), and what else a head says `lacks` (n,).
 
     A head's maps are large: they are reduced to their losses batch by batch.
     """
@@ -191,7 +195,7 @@ class Seen:
     @classmethod
     def of(cls, head: HeadNet, raw: Any, batch: Mapping[str, Tensor]) -> Seen:
         """Of a batch and the head's raw output for it."""
-        more = head.map_losses(raw, batch)
+        more = head.lacks(raw, batch)
         return cls(logits=head.logits(raw), labels=batch["label"], more=more)
 
     @classmethod

@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from visiontune.data.batches import label_indices
+from visiontune.heads.head import BOXES
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import PRECISIONS, ModelCard, Proof
 from visiontune.runtime.errors import BadModel, ExportRefused, PrecisionRefused
@@ -102,6 +103,11 @@ def compared(run: Run, name: str, wanted: tuple[str, ...]) -> tuple[tuple[Precis
     """
     if run.recipe.tile is not None:
         raise PrecisionRefused("expected a network of whole frames, found one of tiles; export float32")
+    if run.recipe.head.learns == BOXES:
+        raise PrecisionRefused(
+            "expected a head whose answers can be compared one by one, found one of boxes, which rounding moves and swaps; "
+            "export float32"
+        )
     assert run.bands is not None
     val, judged = run.data.share("val"), run.judge("val")
     body = core_model(run.net, run.recipe.size)

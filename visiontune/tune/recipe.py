@@ -13,6 +13,7 @@ from visiontune.data.policy import Policy
 from visiontune.data.tile_places import Tiles
 from visiontune.data.tiles import Grid, wrong
 from visiontune.heads import Classify, Head
+from visiontune.heads.head import BOXES
 from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
@@ -39,7 +40,7 @@ class Recipe:
     epochs        passes over the train share at most; None is as long as the schedule says.
     batch         pictures in a step.
     lr            peak learning rate of the head (AdamW); deeper stages get less (see Unfreeze.decay). "auto" finds it by a short
-                  range test on what the closed backbone gives; it is 2e-3 for heads that read maps (Segment).
+                  range test on what the closed backbone gives; it is 2e-3 for heads that read maps (Segment, Detect).
     weight_decay  decoupled weight decay of matrices and kernels; biases and norms get none.
     l2_sp         pull of open stages towards the weights they started from (L2-SP, Li et al. 2018, arXiv 1802.01483), which then
                   replaces their weight decay: a step of rate lr goes back by the share lr * l2_sp of the way. 0 is off.
@@ -106,6 +107,11 @@ class Recipe:
             )
         if self.tile is not None and (problem := wrong(self.tile, self.size)):
             raise BadRecipe(f"Recipe.tile must be (side, overlap), {problem}, got {self.tile!r}")
+        if self.tile is not None and self.head.learns == BOXES:
+            raise BadRecipe(
+                f"Recipe.tile must be None with the head {type(self.head).__name__}, whose boxes are not yet cut into tiles and "
+                f"merged over their seams, got {self.tile!r}; take Segment() with masks, or a larger size"
+            )
         if self.tile is not None and self.head.places:
             raise BadRecipe(
                 f"Recipe.tile must be None with the head {type(self.head).__name__}, which knows each place of the whole "

@@ -19,6 +19,7 @@ from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
 from visiontune.data.samples import Dataset, Sample
 from visiontune.data.store import load
+from visiontune.heads.head import BOXES
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec, ModelCard
 from visiontune.runtime.costs import Costs
@@ -27,6 +28,7 @@ from visiontune.runtime.region_bands import RegionBands
 from visiontune.runtime.whole import whole
 from visiontune.tune.backbone import normalisation
 from visiontune.tune.calibrate import Judged, Target
+from visiontune.tune.choose_boxes import val_boxes
 from visiontune.tune.choose_regions import val_regions
 from visiontune.tune.export import export
 from visiontune.tune.keeper import PhaseResult
@@ -116,7 +118,7 @@ class Run:
         costs: Costs | KindCosts | None = None,
         prevalence: float | None = None,
     ) -> Bands:
-        """Fits the temperature and sets the bands on val, those of regions too where it has masks; prints what they certify.
+        """Fits the temperature and sets the bands on val, and of regions or boxes where it has any; prints what they certify.
 
         By rates (tune.calibrate, tune.sorting), or where `costs` are given by these: Costs with the line's `prevalence` of
         defective parts (tune.operating_point), KindCosts for a sorter (tune.kind_costs). Raises CalibrationRefused when val
@@ -140,7 +142,7 @@ class Run:
         }
         for line in in_sentences(self.bands):
             self.console.print(f"  {line}", highlight=False, soft_wrap=True)
-        self.regions = val_regions(self)
+        self.regions = val_boxes(self) if self.recipe.head.learns == BOXES else val_regions(self)
         self.save()
         return self.bands
 

@@ -55,6 +55,12 @@ def planted(bench):
     where["box-outside"] = {scratch[2][0]}
     b.rows[scratch[3][0]]["boxes"] = "scratch 10 10 10 20"
     where["box-empty"] = {scratch[3][0]}
+    b.rows[scratch[4][0]]["boxes"] = "scratch 10 10 10.5 20"
+    where["box-tiny"] = {scratch[4][0]}
+    near = "scratch 10 10 30 30 | scratch 40 10 60 30 | scratch 45 10 65 30"
+    b.rows[scratch[5][0]]["boxes"] = f"{near} | scratch 10 10 31 30"
+    b.rows[scratch[6][0]]["boxes"] = f"{near} | scratch 10 10 31 30 ignore"
+    where["box-twice"] = {scratch[5][0]}
 
     b.rows[good[8][0]] |= {"label": "", "boxes": ""}
     where["no-label"] = {good[8][0]}
@@ -104,6 +110,8 @@ def test_the_clean_set_has_two_exposures_of_each_part(clean, painted):
         ("box-kind", "check"),
         ("box-outside", "check"),
         ("box-empty", "check"),
+        ("box-tiny", "check"),
+        ("box-twice", "check"),
     ],
 )
 def test_the_fault_is_found_where_it_is(planted, clean, code, harm):

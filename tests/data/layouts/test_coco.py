@@ -75,12 +75,14 @@ def test_most_frequent_kind_then_first_by_name(tree):
     assert [s.label for s in read(tree.root)] == ["scratch", "pit"]
 
 
-def test_crowds_are_flagged_box_by_box(tree):
+def test_crowds_are_boxes_to_ignore(tree):
     tree.picture("a.png")
     content = coco([(1, "a.png")], [(1, 1, [0, 0, 5, 5]), (1, 7, [0, 0, 9, 9])])
     content["annotations"][1]["iscrowd"] = 1
     write(tree, "instances.json", content)
-    assert read(tree.root).samples[0].attributes == {"iscrowd": "0 1"}
+    data = read(tree.root)
+    assert data.samples[0].boxes == (Box("scratch", 0, 0, 5, 5), Box("pit", 0, 0, 9, 9, ignore=True))
+    assert data.kinds == ("scratch",)
 
 
 def test_rounding_over_the_edge_is_cut(tree):
@@ -94,6 +96,8 @@ def test_rounding_over_the_edge_is_cut(tree):
     [
         (lambda c: c["annotations"][0].update(bbox=[0, 0, 50, 5]), "box-outside"),
         (lambda c: c["annotations"][0].update(bbox=[3, 3, 0, 5]), "box-empty"),
+        (lambda c: c["annotations"][0].update(bbox=[3, 3, 0.9, 5]), "box-tiny"),
+        (lambda c: c["annotations"][0].update(bbox=[19.8, 3, 1, 5]), "box-tiny"),
         (lambda c: c["annotations"][0].update(bbox=[3, 3, float("nan"), 5]), "annotation"),
         (lambda c: c["annotations"][0].update(bbox=[3, 3, 10**400, 5]), "annotation"),
         (lambda c: c["annotations"][0].update(bbox=[3, 3, 5]), "annotation"),

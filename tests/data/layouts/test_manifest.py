@@ -58,14 +58,14 @@ def test_boxes(tree):
         tree.picture(f"{name}.png", (20, 10))
     tree.manifest(
         "path,label,boxes",
-        "a.png,,deep scratch 1 2 3.5 4 | pit 0 0 20.6 10 | pit 1 1 2 2",
+        "a.png,,deep scratch 1 2 3.5 4 ignore | pit 0 0 20.6 10 | pit 1 1 2 2",
         "b.png,odd,pit 1 1 2 2",
         "c.png,,none",
         "d.png,odd,",
     )
     a, b, c, d = read(tree.root)
     assert a.boxes == (
-        Box("deep scratch", 1, 2, 3.5, 4),
+        Box("deep scratch", 1, 2, 3.5, 4, ignore=True),
         Box("pit", 0, 0, 20, 10),
         Box("pit", 1, 1, 2, 2),
     )
@@ -222,6 +222,10 @@ def test_masks_that_cannot_be_used(tree, mask, kind):
         ("pit 5 5 5 9", "box-empty"),
         ("pit 5 5 4 9", "box-empty"),
         ("pit 20.5 1 20.9 5", "box-empty"),
+        ("pit 5 5 9 5.5", "box-tiny"),
+        ("pit 1 1 5 5 ignored", "box-unclear"),
+        ("1 1 5 5 ignore", "box-unclear"),
+        ("ignore", "box-unclear"),
         ("pit nan 1 5 5", "box-unclear"),
         ("pit 1 1 5", "box-unclear"),
         ("1 1 5 5", "box-unclear"),

@@ -31,9 +31,9 @@ def parts(tree):
 def test_boxes_count_from_one(parts):
     data = read(parts.root)
     a, b, c = data
-    assert a.boxes == (Box("pit", 0, 0, 20, 10), Box("scratch", 2, 2, 5, 5))
-    assert (a.id, a.label, a.attributes) == ("JPEGImages/a.jpg", "pit", {"difficult": "0 1"})
-    assert (b.label, b.boxes, b.attributes) == ("good", (), {})
+    assert a.boxes == (Box("pit", 0, 0, 20, 10), Box("scratch", 2, 2, 5, 5, ignore=True))
+    assert (a.id, a.label) == ("JPEGImages/a.jpg", "pit")
+    assert (b.label, b.boxes) == ("good", ())
     assert c.boxes == (Box("pit", 0, 1, 3, 3),)
     assert data.layout == (
         "Annotations/*.xml: 3 pictures of 2 classes with 3 boxes, each its own group, no splits given"

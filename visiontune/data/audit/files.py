@@ -15,6 +15,7 @@ CODES = {
     "mask-missing": "mask-missing",
     "box-outside": "box-outside",
     "box-empty": "box-empty",
+    "box-tiny": "box-tiny",
 }
 
 
@@ -30,7 +31,7 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
         names = tuple(dict.fromkeys(problem.path for problem in problems))
         yield Finding(
             code=CODES.get(kind, "source"),
-            harm="serious" if kind not in ("box-outside", "box-empty") else "check",
+            harm="serious" if kind not in ("box-outside", "box-empty", "box-tiny") else "check",
             title=f"{what}: {len(problems)}",
             count=len(problems),
             unit="box" if kind.startswith("box-") else "entry",

@@ -25,6 +25,7 @@ SAID = {  # what the column `audit` says of the pictures of a finding
     "mask-size": "mask of another size",
     "mask-unreadable": "mask cannot be read",
     "box-kind": "boxes do not fit the label",
+    "box-twice": "one object boxed twice",
 }
 
 

@@ -45,9 +45,9 @@ def read(root: Path, *, ignore: Set[str] = frozenset()) -> Reading:
     """Reads COCO's json files.
 
     The split is the one in the file's name; one file for all has none. A picture's label is its most frequent kind of box,
-    among equals the first by name; one that is listed and has no box holds nothing. Boxes are COCO's x, y, width,
-    height turned into corners. `iscrowd` becomes an attribute, one 0 or 1 a box, where any is 1. Segmentations are
-    not read. A picture is looked for under `file_name` in the folder, in images/ and in the folder of its split.
+    among equals the first by name; one that is listed and has no box holds nothing. Boxes are COCO's x, y, width, height
+    turned into corners, those with `iscrowd` are to be ignored. Segmentations are not read. A picture is looked for under
+    `file_name` in the folder, in images/ and in the folder of its split.
 
     Raises BadData where a file is no COCO json; what is wrong with single pictures or boxes becomes problems.
     """
@@ -161,8 +161,8 @@ class _Pictures:
                 objects.refuse("annotation", box)
             else:
                 kind, (x, y, width, height), crowd = box
-                objects.add(kind, (x, y, x + width, y + height), flag=crowd)
-        return objects.sample(path, split=split, flags_as="iscrowd")
+                objects.add(kind, (x, y, x + width, y + height), ignore=crowd)
+        return objects.sample(path, split=split)
 
 
 def _box_of(annotation: Mapping[str, Any], kinds: Mapping[int | str, str]) -> Raw | str:

@@ -23,6 +23,7 @@ REQUIRED = ("path", "label")
 KNOWN = ("path", "label", "mask", "boxes", "group", "split")
 DELIMITERS = ",;\t"
 NO_BOXES = "none"
+IGNORE = "ignore"
 _NO_ATTRIBUTES: Mapping[str, str] = {}  # shared: a million empty dicts would fill 64 MB
 
 
@@ -36,9 +37,10 @@ def read(root: Path, *, ignore: Set[str] = frozenset()) -> Reading:
 
     Columns: `path` (inside the folder) and `label` are required. `mask`: a picture of the same size. `group`: what must
     not straddle a split; an empty cell makes the picture its own group. `split`: train, val, test (or their usual
-    synonyms), empty for `split` to decide. `boxes`: `KIND X0 Y0 X1 Y1` in pixels, several divided by `|`; `none` for
-    a picture known to hold none, empty where not known; with boxes the label may stay empty and is then taken from them.
-    Every other column is an attribute. Columns named in `ignore` are disregarded.
+    synonyms), empty for `split` to decide. `boxes`: `KIND X0 Y0 X1 Y1` in pixels, with `ignore` behind it for one to be
+    ignored, several divided by `|`; `none` for a picture known to hold none, empty where not known; with boxes the label
+    may stay empty and is then taken from them. Every other column is an attribute. Columns named in `ignore` are
+    disregarded.
 
     Raises BadData where the file is no such table; what is wrong with single rows becomes problems.
     """
@@ -192,13 +194,22 @@ class _Rows:
         texts = [] if text.lower() == NO_BOXES else text.split("|")
         found = [_box(sample.id, text, size) for text in texts]
         self.reading.problems += [box for box in found if isinstance(box, Problem)]
-        label = sample.label or label_of(" ".join(text.split()[:-4]) for text in texts)
+        label = sample.label or label_of(" ".join(_words(text)[0][:-4]) for text in texts)
         return replace(sample, boxes=tuple(box for box in found if isinstance(box, Box)), label=label)
 
 
+def _words(text: str) -> tuple[list[str], bool]:
+    """The words of a box, and whether it is to be ignored."""
+    words = text.split()
+    ignore = words[-1:] == [IGNORE]
+    return words[: len(words) - ignore], ignore
+
+
 def _box(id: str, text: str, size: Size) -> Box | Problem:
-    *kind, x0, y0, x1, y1 = ["", *text.split()] if len(text.split()) > 4 else [""] * 5
+    words, ignore = _words(text)
+    *kind, x0, y0, x1, y1 = ["", *words] if len(words) > 4 else [""] * 5
     try:
-        return usable(id, " ".join(kind).strip(), (float(x0), float(y0), float(x1), float(y1)), size)
+        corners = (float(x0), float(y0), float(x1), float(y1))
+        return usable(id, " ".join(kind).strip(), corners, size, ignore=ignore)
     except ValueError:
         return Problem("box-unclear", id, f"{text.strip()!r}, expected KIND X0 Y0 X1 Y1")

@@ -33,8 +33,8 @@ def read(root: Path, *, ignore: Set[str] = frozenset()) -> Reading:
     """Reads Annotations/STEM.xml for each JPEGImages/STEM.*.
 
     VOC counts pixels from 1 and includes the last, so a box spans x0 = xmin - 1 to x1 = xmax. A picture's label is its most
-    frequent kind, among equals the first by name; one whose xml lists no object holds nothing. `difficult` becomes an
-    attribute, one 0 or 1 a box, where any is 1. The split comes from ImageSets/Main/{train,val,test}.txt; where only
+    frequent kind, among equals the first by name; one whose xml lists no object holds nothing. A `difficult`
+    object is one to ignore. The split comes from ImageSets/Main/{train,val,test}.txt; where only
     trainval.txt is there it counts as train. Pictures that no list names have no split.
 
     An xml with a DOCTYPE or an ENTITY is refused unread: no annotation needs one, and they can be made to read other files
@@ -99,8 +99,8 @@ def _sample(id: str, path: Path, xml: Path, size: Size, split: str | None, readi
         if not kind or corners is None:
             objects.refuse("box-unclear", f"object {kind or 'without a name'} in {xml.name}")
         else:
-            objects.add(kind, corners, flag=thing.findtext("difficult", "").strip() == "1")
-    return objects.sample(path, split=split, flags_as="difficult")
+            objects.add(kind, corners, ignore=thing.findtext("difficult", "").strip() == "1")
+    return objects.sample(path, split=split)
 
 
 def _parse(xml: Path) -> ElementTree.Element:

@@ -1,0 +1,363 @@
+"""Measures Detect against torchvision's FCOS and RetinaNet: same backbone and weights, pictures, views, input size.
+
+    python scripts/measure_detection.py DATA --backbone local-dir:PATH [--size 224] [--epochs 16] [--seeds 3] [--way NAME ...]
+                                        [--seconds N] [--channels 64] [--rate 2e-3] [--keep FILE] [--write]
+
+DATA holds boxes. Ours is the head Detect; after one epoch of the head everything is open. Theirs read the same maps of the same
+timm backbone (strides 8 to 32, and the two more levels that torchvision adds) through torchvision's own feature pyramid, heads,
+assignment and losses, of `--channels` (torchvision's own 256 cost sixteen times as much as 64, which is ours); everything is
+open from the start, AdamW with warm-up and cosine, for as many epochs as fit into the CPU seconds that ours took with that seed,
+or into `--seconds`. All have one learning rate. Scores above 0.05, suppression at an IoU of 0.5, at most 100 boxes a picture.
+
+mAP (mean over IoU 0.5 to 0.95) and mAP50 by pycocotools through torchmetrics. Milliseconds are CPU time for one frame on one
+thread in onnxruntime, median: of ours the whole file, fit and suppression included; of theirs the bare network without either.
+
+A run takes minutes to an hour. Each that ends is a line in FILE, and the next call goes on after it. What it found on val is
+printed at once; what it found on test only in the table, when all are there. Needs `pip install torchmetrics pycocotools`
+(Apache-2.0, BSD). `--write` puts the table into docs/benchmarks.md.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections import OrderedDict
+from datetime import date
+from pathlib import Path
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import benchmarks
+import numpy as np
+import onnxruntime
+import timm
+import torch
+import torchvision
+from rich.console import Console
+from torch import nn
+from torchmetrics.detection import MeanAveragePrecision
+from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
+
+from visiontune.data.batches import Views, evaluation_batches, training_batches
+from visiontune.data.box_targets import load_boxes
+from visiontune.data.fit import Fit
+from visiontune.data.store import load
+from visiontune.runtime.bands import Bands
+from visiontune.runtime.model import open_session
+from visiontune.tune import Detect, Recipe, Unfreeze, finetune, policies, read, split
+from visiontune.tune.backbone import make_backbone, normalisation
+from visiontune.tune.graph import core_model, line_model
+from visiontune.tune.unfreeze import rate
+
+WAYS = ("Detect", "torchvision.FCOS", "torchvision.RetinaNet")
+SHARES = ("val", "test")
+BATCH = 16
+TIMED = 50
+TRIED = (3, 15)  # steps that say how many epochs the budget holds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="CPU seconds of theirs")
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate of all")
+    parser.add_argument("--way", action="append", choices=WAYS, help="run only this one; may be repeated")
+    parser.add_argument("--keep", type=Path, default=Path("detection.jsonl"), metavar="FILE")
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    store = Path(tempfile.mkdtemp(prefix="detection-"))
+    try:
+        for seed in range(given.seeds):
+            for name in given.way or WAYS:
+                if (name, seed) not in kept(given):
+                    measure(name, seed, given, store)
+    finally:
+        shutil.rmtree(store)
+    rows = kept(given)
+    if missing := [(name, seed) for name in WAYS for seed in range(given.seeds) if (name, seed) not in rows]:
+        print("not yet run:", *(f"{name} seed {seed}" for name, seed in missing))
+        return
+    lines = table(rows)
+    print("\n".join(lines))
+    if given.write:
+        write(lines, given)
+
+
+def kept(given):
+    """What FILE holds of runs like this one, by name and seed."""
+    lines = given.keep.read_text().splitlines() if given.keep.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return {(row["name"], row["seed"]): row for row in rows if row["of"] == settings(given)}
+
+
+def settings(given):
+    return [
+        given.data.name,
+        given.backbone,
+        given.size,
+        given.epochs,
+        given.channels,
+        given.seconds,
+        given.rate,
+    ]
+
+
+def measure(name, seed, given, store):
+    """One run: a line in FILE, and what it found on val printed."""
+    data = split(read(given.data), seed=seed)
+    way = ours if name == WAYS[0] else theirs
+    found, seconds, epochs, ms = way(name, data, given, seed, store)
+    row = {"of": settings(given), "name": name, "seed": seed, "seconds": seconds, "epochs": epochs, "ms": ms}
+    for share, boxes in found.items():
+        row[share] = judged(data.share(share), boxes, given.size, data.kinds)
+    with given.keep.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    whole, half, _ = row["val"]
+    print(
+        f"{name} seed {seed} on val: mAP {whole:.3f}, mAP50 {half:.3f}; {epochs} epochs, {seconds:.0f} CPU s, {ms:.1f} ms",
+        flush=True,
+    )
+
+
+def ours(_name, data, given, seed, store):
+    """Boxes, scores and kinds of every picture of val and test; CPU seconds and epochs of training; milliseconds a frame."""
+    recipe = Recipe(
+        backbone=given.backbone,
+        head=Detect(),
+        policy=policies.flat_sheet(),
+        unfreeze=Unfreeze.all(after=1, decay=0.95),
+        size=(given.size, given.size),
+        epochs=given.epochs,
+        batch=BATCH,
+        seed=seed,
+        lr=given.rate,
+    )
+    begun = time.process_time()
+    run = finetune(
+        recipe, data, out=store / f"run-{seed}", store=store / "frames", console=Console(file=io.StringIO())
+    )
+    seconds = time.process_time() - begun
+    found = {share: answers(run, run.pictures(share), data) for share in SHARES}
+    bands = Bands(review_from=0.5, reject_from=0.5, evidence=None)
+    model = line_model(core_model(run.net, recipe.size), run.net, bands, roi=None)
+    ms = milliseconds(model.SerializeToString(), np.zeros((1, given.size, given.size, 3), np.uint8))
+    shutil.rmtree(run.out)
+    return found, seconds, len(run.history), ms
+
+
+def answers(run, frames, data):
+    kinds = [data.classes.index(kind) for kind in data.kinds]
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(frames), BATCH):
+            said = run.net.answers(torch.from_numpy(frames[start : start + BATCH]))
+            for boxes, scores, named in zip(
+                said["boxes"], said["box_scores"], said["box_kinds"], strict=True
+            ):
+                real = scores > 0
+                labels = torch.tensor([kinds.index(kind) for kind in named[real].tolist()])
+                found.append({"boxes": boxes[real], "scores": scores[real], "labels": labels.long()})
+    return found
+
+
+class Maps(nn.Module):
+    """A timm backbone's maps from stride 8 on through torchvision's feature pyramid, as its detectors want them."""
+
+    def __init__(self, name, channels):
+        super().__init__()
+        net = timm.create_model(name, pretrained=True, features_only=True)
+        wanted = [at for at, stride in enumerate(net.feature_info.reduction()) if stride >= 8]
+        self.net = timm.create_model(name, pretrained=True, features_only=True, out_indices=wanted)
+        self.pyramid = FeaturePyramidNetwork(
+            self.net.feature_info.channels(), channels, extra_blocks=LastLevelP6P7(channels, channels)
+        )
+        self.out_channels = channels
+
+    def forward(self, pictures):
+        """The levels by name, from the finest to the coarsest."""
+        return self.pyramid(OrderedDict((str(at), one) for at, one in enumerate(self.net(pictures))))
+
+
+def detector(name, given, kinds, mean, std):
+    """FCOS or RetinaNet as torchvision builds them, on these maps."""
+    common = {
+        "num_classes": kinds,
+        "min_size": given.size,
+        "max_size": given.size,
+        "image_mean": mean,
+        "image_std": std,
+        "score_thresh": 0.05,
+        "nms_thresh": 0.5,
+        "detections_per_img": 100,
+    }
+    maps = Maps(given.backbone, given.channels)
+    if name.endswith("FCOS"):
+        return FCOS(maps, **common)
+    scales = [2 ** (step / 3) for step in range(3)]
+    sizes = tuple(tuple(int(4 * stride * scale) for scale in scales) for stride in (8, 16, 32, 64, 128))
+    anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+    return RetinaNet(maps, anchor_generator=anchors, **common)
+
+
+def theirs(name, data, given, seed, store):
+    """The same of a detector of torchvision."""
+    torch.manual_seed(seed)
+    size = (given.size, given.size)
+    budget = given.seconds or kept(given)[WAYS[0], seed]["seconds"]
+    mean, std = normalisation(make_backbone(given.backbone, pretrained=True))
+    net = detector(name, given, len(data.kinds), list(mean), list(std)).to(memory_format=torch.channels_last)
+    fit, share = Fit(size), data.share("train")
+    begun = time.process_time()
+    frames, boxes = load(share, fit, folder=store / "frames"), load_boxes(share, size, None, data.kinds)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=given.rate, weight_decay=0.02)
+    steps, epoch, epochs = 0, 0, None
+    while epochs is None or epoch < epochs:
+        views = Views(share, frames, policy=policies.flat_sheet(), seed=seed, view=epoch, boxes=boxes)
+        batches = training_batches(views, batch=BATCH, seed=seed, epoch=epoch)
+        net.train()
+        for batch in batches:
+            if steps == TRIED[0]:
+                tried = time.process_time()
+            if steps == TRIED[1]:  # the first steps are slower than those that follow
+                each = (time.process_time() - tried) / (TRIED[1] - TRIED[0]) * len(batches)
+                epochs = max(1, round(budget / each))
+            of = (epochs or 1000) * len(batches)
+            for group in optimizer.param_groups:
+                group["lr"] = given.rate * rate(steps, of=of)
+            pictures, targets = for_torchvision(batch)
+            loss = sum(net(pictures, targets).values())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            steps += 1
+        epoch += 1
+    seconds = time.process_time() - begun
+    net.eval()
+    found = {}
+    for name_of in SHARES:
+        share = data.share(name_of)
+        plain = Views(share, load(share, fit, folder=store / "frames"), policy=None, seed=0, view=0)
+        with torch.inference_mode():
+            found[name_of] = [
+                one
+                for batch in evaluation_batches(plain, batch=BATCH)
+                for one in net(for_torchvision(batch)[0])
+            ]
+    return found, seconds, epochs, milliseconds(bare(net, given.size), picture(given.size))
+
+
+def for_torchvision(batch):
+    """Pictures float (3, h, w), 0..1, and their boxes, in lists."""
+    pictures = list(batch["frames"].permute(0, 3, 1, 2).float() / 255)
+    if "boxes" not in batch:
+        return pictures, None
+    targets = []
+    for boxes, kinds in zip(batch["boxes"], batch["box_kinds"], strict=True):
+        real = kinds >= 0
+        targets.append({"boxes": boxes[real], "labels": kinds[real]})
+    return pictures, targets
+
+
+class Bare(nn.Module):
+    """The network of a torchvision detector alone: normalised pictures in, what its head says out."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.backbone, self.head = net.backbone, net.head
+
+    def forward(self, pictures):
+        """What the head says, level after level in one tensor each."""
+        return tuple(self.head(list(self.backbone(pictures).values())).values())
+
+
+def picture(size):
+    return np.zeros((1, 3, size, size), np.float32)
+
+
+def bare(net, size):
+    """Its ONNX file, as bytes."""
+    program = torch.onnx.export(
+        Bare(net.to(memory_format=torch.contiguous_format)).eval(),
+        (torch.from_numpy(picture(size)),),
+        verbose=False,
+    )
+    return program.model_proto.SerializeToString()
+
+
+def milliseconds(data, given):
+    """Median CPU time of one frame."""
+    session = open_session(data)
+    feed = {session.get_inputs()[0].name: given}
+    spent = []
+    for _ in range(TIMED):
+        begun = time.process_time()
+        session.run(None, feed)
+        spent.append(time.process_time() - begun)
+    return 1000 * float(np.median(spent[5:]))
+
+
+def judged(share, found, size, kinds):
+    """mAP and mAP50 of a share, and the mAP of each kind."""
+    metric = MeanAveragePrecision(class_metrics=True)
+    real = []
+    for boxes in load_boxes(share, (size, size), None, kinds):
+        objects = boxes.kinds >= 0
+        real.append(
+            {
+                "boxes": torch.from_numpy(boxes.corners[objects]),
+                "labels": torch.from_numpy(boxes.kinds[objects]),
+            }
+        )
+    metric.update(found, real)
+    values = metric.compute()
+    return float(values["map"]), float(values["map_50"]), values["map_per_class"].tolist()
+
+
+def table(rows):
+    """Mean and range over seeds of each way, on test."""
+    lines = [
+        "| | mAP50 | mAP | epochs | CPU seconds | ms a frame (ONNX) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in WAYS:
+        mine = [row for row in rows.values() if row["name"] == name]
+        found = np.array([[row["test"][1], row["test"][0], row["seconds"], row["ms"]] for row in mine])
+        half, whole, seconds, ms = (
+            f"{column.mean():.{digits}f} ({column.min():.{digits}f} to {column.max():.{digits}f})"
+            for column, digits in zip(found.T, (3, 3, 0, 1), strict=True)
+        )
+        epochs = " / ".join(str(count) for count in sorted({row["epochs"] for row in mine}))
+        lines.append(f"| {name} | {half} | {whole} | {epochs} | {seconds} | {ms} |")
+    return lines
+
+
+def write(lines, given):
+    text = [
+        "## Defects by boxes",
+        "",
+        f"`scripts/measure_detection.py`, {date.today()}, {given.data.name}, {given.size} px, {given.epochs} epochs of ours, "
+        f"theirs with {given.channels} channels and a like budget of CPU seconds, {given.seeds} "
+        f"seed{'s' if given.seeds > 1 else ''}; mean (range), on test. {platform.machine()}, one thread, torch "
+        f"{torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}, onnxruntime "
+        f"{onnxruntime.__version__}. Theirs in milliseconds is the bare network; ours the whole file, boxes after suppression.",
+        "",
+        *lines,
+    ]
+    benchmarks.put(__file__, "\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

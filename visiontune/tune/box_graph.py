@@ -1,0 +1,122 @@
+"""The boxes of a frame in the graph: suppression, the strongest of what stays, and the way to the frame's pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from visiontune.data.fit import Region, Size
+from visiontune.heads import HeadNet
+from visiontune.heads.detect import BOX_WORD, SCORE_WORD, DetectNet
+
+FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
+
+
+def add_boxes(graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region | None) -> None:
+    """Puts boxes, box_scores and box_kinds in the place of what all cells say; nothing where the network says no boxes.
+
+    As DetectNet.answer does: within each kind NonMaxSuppression, then the strongest of all kinds. Boxes (n, most, 4) are in
+    pixels of the frame; `size` (h, w) is the network's input, `roi` what it shows of the frame, both as in `fit_nodes`.
+    """
+    if not isinstance(head, DetectNet):
+        return
+    shapes = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in graph.output}
+    cells, kinds = shapes[SCORE_WORD][1:]
+    parts = Nodes(graph)
+    kept = suppressed(parts, head)
+    flat = parts.node("Reshape", [kept, parts.ints("boxes.flat", [0, -1])], "boxes.all")
+    most = min(head.options.most, cells * kinds)
+    parts.nodes.append(
+        helper.make_node("TopK", [flat, parts.ints("boxes.most", [most])], ["boxes.top", "boxes.at"], axis=1)
+    )
+    count = parts.ints("boxes.cells", cells)
+    at = parts.node("Mod", ["boxes.at", count], "boxes.cell")
+    kind = parts.node("Div", ["boxes.at", count], "boxes.kind")
+    real = parts.node("Greater", ["boxes.top", parts.floats("boxes.none", 0.0)], "boxes.real")
+    named = parts.node("Gather", [parts.ints("boxes.names", head.named), kind], "boxes.named")
+    named = parts.node("Where", [real, named, parts.ints("boxes.unnamed", 0)], "boxes.known")
+    wide = parts.node("Unsqueeze", [at, parts.ints("boxes.last", [-1])], "boxes.column")
+    wide = parts.node("Tile", [wide, parts.ints("boxes.edges", [1, 1, 4])], "boxes.corners")
+    chosen = parts.node("GatherElements", [BOX_WORD, wide], "boxes.chosen", axis=1)
+    placed = in_frame(parts, chosen, size=size, roi=roi)
+    shown = parts.node("Unsqueeze", [real, "boxes.last"], "boxes.shown")
+    placed = parts.node("Where", [shown, placed, "boxes.none"], "boxes.placed")
+    empty = head.options.most - most
+    for source, word, sides in (
+        (placed, "boxes", [4]),
+        ("boxes.top", "box_scores", []),
+        (named, "box_kinds", []),
+    ):
+        pads = parts.ints(f"boxes.pads{len(sides)}", [0] * (3 + len(sides)) + [empty] + [0] * len(sides))
+        parts.node("Pad", [source, pads], word)
+    outputs = [one for one in graph.output if one.name not in (BOX_WORD, SCORE_WORD)]
+    del graph.output[:]
+    graph.output.extend(outputs)
+    for word, kind_of, sides in (("boxes", FLOAT, [4]), ("box_scores", FLOAT, []), ("box_kinds", INT, [])):
+        graph.output.append(helper.make_tensor_value_info(word, kind_of, ["n", head.options.most, *sides]))
+    graph.node.extend(parts.nodes)
+
+
+class Nodes:
+    """Nodes in the making; constants go to the graph at once."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.graph = graph
+        self.nodes: list[Any] = []
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Adds a node of one output; gives the output's name."""
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def ints(self, name: str, value: Any) -> str:
+        """Adds int64 numbers once; gives their name."""
+        return self._constant(name, np.array(value, np.int64))
+
+    def floats(self, name: str, value: Any) -> str:
+        """Adds float32 numbers once; gives their name."""
+        return self._constant(name, np.array(value, np.float32))
+
+    def _constant(self, name: str, value: Any) -> str:
+        if all(tensor.name != name for tensor in self.graph.initializer):
+            self.graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+
+def suppressed(parts: Nodes, head: DetectNet) -> str:
+    """Scores (n, K, P) of what stays, 0 elsewhere."""
+    scores = parts.node("Transpose", [SCORE_WORD], "boxes.scores", perm=[0, 2, 1])
+    options = head.options
+    limits = [
+        parts.ints("boxes.limit", options.most),
+        parts.floats("boxes.overlap", options.overlap),
+        parts.floats("boxes.least", options.least),
+    ]
+    # the corners' order x, y instead of y, x does not change how far two boxes overlap
+    stays = parts.node("NonMaxSuppression", [BOX_WORD, scores, *limits], "boxes.stays")
+    values = parts.node("GatherND", [scores, stays], "boxes.values")
+    empty = parts.node("Mul", [scores, parts.floats("boxes.none", 0.0)], "boxes.empty")
+    return parts.node("ScatterND", [empty, stays, values], "boxes.kept")
+
+
+def in_frame(parts: Nodes, boxes: str, *, size: Size, roi: Region | None) -> str:
+    """Boxes (n, most, 4) in pixels of the frame, of those in pixels of the network's input."""
+    if roi is None:
+        shape = parts.node("Shape", ["frames"], "boxes.shape", start=1, end=3)
+        extent = parts.node("Cast", [shape], "boxes.extent", to=FLOAT)
+    else:  # the whole pixels that were cut out
+        cut = parts.node("Sub", ["fit.end", "fit.start"], "boxes.cut")
+        extent = parts.node("Cast", [cut], "boxes.extent", to=FLOAT)
+    fitted = parts.floats("boxes.fitted", [size[1], size[0], size[1], size[0]])
+    order = parts.ints("boxes.order", [1, 0, 1, 0])  # y, x to x, y, x, y
+    spans = parts.node("Gather", [extent, order], "boxes.spans")
+    scale = parts.node("Div", [spans, fitted], "boxes.scale")
+    placed = parts.node("Mul", [boxes, scale], "boxes.scaled")
+    if roi is None:
+        return placed
+    start = parts.node("Cast", ["fit.start"], "boxes.start", to=FLOAT)
+    corner = parts.node("Gather", [start, order], "boxes.corner")
+    return parts.node("Add", [placed, corner], "boxes.moved")
