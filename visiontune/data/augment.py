@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visiontune.data.masks import PLANTED
+from visiontune.data.planting import plant
 from visiontune.data.policy import Augmented, Step
+from visiontune.data.transforms import DEFECT, KINDS
 from visiontune.runtime.errors import MissingExtra
 
 # The import would otherwise ask pypi.org for a newer release, which is not ours to do on a user's machine.
@@ -87,6 +90,9 @@ def augment(
         for position, (step, transform) in enumerate(zip(steps, transforms(steps), strict=True)):
             if step.transform == "Transpose" and height != width:
                 continue
+            if step.transform == DEFECT:
+                planted(data, dict(step.params), seed, position)
+                continue
             if step.transform == "RandomResizedCrop":
                 low, high = dict(step.params)["ratio"]  # type: ignore[misc]
                 transform.size = height, width
@@ -104,6 +110,19 @@ def augment(
     )
 
 
+def planted(data: dict[str, Any], params: dict[str, Any], seed: int, position: int) -> None:
+    """Draws a defect on the picture, marked PLANTED in the mask, unless the mask says that there is one, or may be."""
+    rng = np.random.Generator(np.random.PCG64(stream(seed, position)))
+    if rng.random() >= params["p"] or ("mask" in data and data["mask"].any()):
+        return
+    shares = {kind: params[kind] for kind in KINDS}
+    found = plant(data["image"], rng, strength=params["strength"], size=params["size"], shares=shares)
+    if found is not None:
+        data["image"], marked = found
+        if "mask" in data:
+            data["mask"] = np.where(marked, np.uint8(PLANTED), data["mask"])
+
+
 def own(result: NDArray[np.uint8], given: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`result`, contiguous, in memory of its own: writing to it must not reach the store behind `given`."""
     if np.may_share_memory(result, given):
@@ -113,9 +132,14 @@ def own(result: NDArray[np.uint8], given: NDArray[np.uint8]) -> NDArray[np.uint8
 
 def reseed(transform: Any, seed: int, position: int) -> None:
     """Fresh generators for one step of one view, independent of every other step's."""
-    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
-    state = int.from_bytes(digest, "little")
+    state = stream(seed, position)
     transform.set_random_state(np.random.Generator(np.random.PCG64(state)), random.Random(state))
+
+
+def stream(seed: int, position: int) -> int:
+    """The state in which a step of a view begins to draw."""
+    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 local = threading.local()
@@ -132,7 +156,9 @@ def transforms(steps: tuple[Step, ...]) -> list[Any]:
 
 
 def made(step: Step) -> Any:
-    """The albumentations transform of a step."""
+    """The albumentations transform of a step; None for a step that is ours."""
+    if step.transform == DEFECT:
+        return None
     params: dict[str, Any] = {**dict(step.params), **FIXED.get(step.transform, {})}
     for name in WHOLE.get(step.transform, ()):
         params[name] = tuple(int(value) for value in params[name])

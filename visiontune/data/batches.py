@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from visiontune.data.box_targets import NOWHERE, Boxes, BoxTargets, padded
 from visiontune.data.frames import Frames
-from visiontune.data.masks import DEFECT, UNKNOWN
+from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN
 from visiontune.data.policy import Augmented, Policy, view_seed
 from visiontune.data.samples import Dataset
 
@@ -39,7 +39,7 @@ class Batch(TypedDict):
     index: torch.Tensor  # int64 (N,), position in the share
     mask: NotRequired[
         torch.Tensor
-    ]  # uint8 (N, h, w): 0 good, 1 defect, 255 unknown; for heads that learn from masks
+    ]  # uint8 (N, h, w): 0 good, 1 defect, 2 planted, 255 unknown; for heads that learn from masks
     # for heads that learn from boxes, M being the most boxes of a picture in the batch, at least 1:
     boxes: NotRequired[torch.Tensor]  # float32 (N, M, 4), x0 y0 x1 y1 in pixels of the picture; 0 is padding
     box_kinds: NotRequired[torch.Tensor]  # int64 (N, M), into the kinds of box; -1 padding, -2 to be ignored
@@ -110,6 +110,7 @@ class Views(TorchDataset[Item]):
         item: Item = {"frames": frame, "label": int(self.labels[index]), "index": index}
         if mask is not None:
             item["mask"] = mask
+            item["label"] = int(seen_labels(self.labels[index : index + 1], mask[np.newaxis])[0])
         if boxes is not None:
             item["boxes"] = boxes
         return item
@@ -134,6 +135,12 @@ def still_there(boxes: Boxes, seen: Augmented) -> Boxes:
     found = Boxes(seen.boxes.astype(np.float32), np.array(seen.kinds, np.int64), boxes.known)
     lost = (boxes.kinds >= 0).any() and not (found.kinds >= 0).any()
     return NOWHERE if lost else found
+
+
+def seen_labels(labels: NDArray[np.int64], masks: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Labels (n,) of views with these masks (n, h, w): a good part on which a defect was planted is of class 1."""
+    planted = (masks == PLANTED).any(axis=(1, 2))
+    return np.where(planted & (labels == 0), 1, labels)
 
 
 def label_indices(share: Dataset) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from visiontune.runtime.mask import mask_values
 from visiontune.runtime.regions import roi_pixels
 
 GOOD, DEFECT, UNKNOWN = 0, 1, 255  # what a pixel of a fitted mask says
+PLANTED = 2  # what it says in a view where a policy drew a defect on a good part
 AHEAD = 16  # masks that are read before the first of them is used
 INDICES = 16  # values beyond which a mask is no drawing of areas but a smoothed or lossy picture
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.data.transforms import Value, checked, nearest
+from visiontune.data.transforms import DEFECT, Value, checked, nearest
 from visiontune.runtime.errors import BadData, BadRecipe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Augmented:
     """One view of a picture, with the labels that moved along.
 
     image   uint8 (H, W, 3), the size that went in; always an array of its own, contiguous and writable.
-    mask    uint8 (H, W), or None where none was given. Only values of the given mask occur.
+    mask    uint8 (H, W), or None where none was given. Only values of the given mask occur, and 2 where a defect was planted.
     boxes   float64 (K', 4), x0 y0 x1 y1 in pixels, inside the picture; None where none were given. A box that
             left the picture is gone; where the border mirrors a part of a defect, a box away from the
             original one is its own.
@@ -80,6 +80,11 @@ class Policy:
             if not isinstance(step, Step):
                 raise BadRecipe(f"Policy.steps: expected Step(...), found {step!r}")
 
+    @property
+    def plants(self) -> bool:
+        """Whether it draws defects on good parts."""
+        return any(step.transform == DEFECT for step in self.steps)
+
     def __call__(
         self,
         image: NDArray[np.uint8],
@@ -93,7 +98,7 @@ class Policy:
 
         image   uint8 (H, W, 3), RGB, at the model's size, H and W at least 8. It is not changed.
         seed    any integer; see `view_seed`.
-        mask    uint8 (H, W), any values.
+        mask    uint8 (H, W), any values. A defect is planted only where it is 0 all over, or not given.
         boxes   float (K, 4), x0 y0 x1 y1 in pixels.
         kinds   K entries of any sort, carried along with their boxes.
 

@@ -1,6 +1,6 @@
 """The closed list of transforms a policy may name, each with the parameters and ranges that are tested.
 
-The names are those of albumentations, so that they can be looked up; what a policy may not choose (borders,
+The names are those of albumentations, so that they can be looked up; `Defect` is ours; what a policy may not choose (borders,
 interpolation, noise per colour channel) is fixed in `augment`. Nothing here imports albumentations: a policy
 can be read, compared and printed without it.
 """
@@ -15,6 +15,8 @@ from typing import Protocol
 
 from visiontune.runtime.errors import BadRecipe
 
+DEFECT = "Defect"
+KINDS = ("scratch", "pit", "stain", "crack", "paste", "texture")  # of planted defects
 Value = float | bool | tuple[float, float]
 
 
@@ -73,6 +75,21 @@ class Chance:
 
 
 @dataclass(frozen=True)
+class Weight:
+    """How often something comes beside others, in any unit."""
+
+    rest: float = 1.0
+
+    def read(self, value: object) -> float | None:
+        """The weight as a float, or None."""
+        weight = number(value)
+        return weight if weight is not None and 0 <= weight <= 1000 else None
+
+    def __str__(self) -> str:
+        return "a number within 0..1000"
+
+
+@dataclass(frozen=True)
 class Switch:
     """Yes or no."""
 
@@ -119,6 +136,12 @@ TRANSFORMS: Mapping[str, Mapping[str, Parameter]] = {
     "GaussianBlur": {"sigma_limit": Span(0.1, 10)},  # pixels
     "MotionBlur": {"blur_limit": Span(3, 31)},  # pixels
     "GaussNoise": {"std_range": Span(0, 0.5)},  # 1.0 is the whole range of levels
+    # a defect on a good part; this one is ours (data.planting), the weights say how often each kind comes
+    DEFECT: {
+        "strength": Span(0.01, 1),  # levels by which it differs from what is beneath; 1.0 is the whole range
+        "size": Span(0.01, 1),  # its extent, in shorter sides of the picture
+        **{kind: Weight() for kind in KINDS},
+    },
 }
 
 
@@ -134,7 +157,10 @@ def checked(transform: object, given: Mapping[str, object]) -> dict[str, Value]:
     for name in given:
         if name not in known:
             raise BadRecipe(f"{transform} has no parameter {name!r}; {nearest(name, known)}")
-    return {name: value(transform, name, known[name], given) for name in sorted(known)}
+    found = {name: value(transform, name, known[name], given) for name in sorted(known)}
+    if transform == DEFECT and not any(found[kind] for kind in KINDS):
+        raise BadRecipe(f"{DEFECT}: expected a weight above 0 for one of {', '.join(KINDS)}, found none")
+    return found
 
 
 def value(transform: str, name: str, parameter: Parameter, given: Mapping[str, object]) -> Value:

@@ -5,6 +5,7 @@ from visiontune.heads.classify import Classify
 from visiontune.heads.detect import Detect
 from visiontune.heads.head import Features, Head, HeadNet, Labels, Pyramid, Raw
 from visiontune.heads.segment import Segment
+from visiontune.heads.trained_anomaly import TrainedAnomaly
 
 __all__ = [
     "Anomaly",
@@ -17,4 +18,5 @@ __all__ = [
     "Pyramid",
     "Raw",
     "Segment",
+    "TrainedAnomaly",
 ]

@@ -53,14 +53,21 @@ class MemoryNet(ScoredNet):
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Scores of the frames (N,) and of their cells (N, h, w)."""
         vectors = self.vectors(features)
+        cells = self.apart(self.white(vectors))
+        return highest(cells), cells.reshape(-1, *vectors.shape[2:])
+
+    def white(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, d, h, w), each whitened by what is good at its place, (N, h w, d)."""
         rows = vectors.flatten(2).transpose(1, 2) - self.place
-        full = self.whitening.ndim == 3
-        rows = (rows.transpose(0, 1) @ self.whitening).transpose(0, 1) if full else rows * self.whitening
+        if self.whitening.ndim == 3:
+            return (rows.transpose(0, 1) @ self.whitening).transpose(0, 1)
+        return rows * self.whitening
+
+    def apart(self, rows: Tensor) -> Tensor:
+        """Distance of whitened vectors (N, h w, d) to the nearest that is kept, (N, h w), about 1 for good ones."""
         nearest = (self.squares - 2 * (rows @ self.bank.T)).amin(dim=2)
         apart = (rows.square().sum(dim=2) + nearest).clamp(min=0) / self.bank.shape[1]
-        cells = apart.sqrt()
-        highest = cells.topk(max(1, round(cells.shape[1] / PEAK)), dim=1).values
-        return highest.mean(dim=1), cells.reshape(-1, *vectors.shape[2:])
+        return apart.sqrt()
 
     def joined(self, features: tuple[Tensor, ...]) -> Tensor:
         """The chosen maps on one grid, (N, C, h, w)."""
@@ -127,6 +134,11 @@ class MemoryNet(ScoredNet):
             return away * self.whitening[places]
         chunks = zip(torch.split(away, CHUNK), torch.split(places, CHUNK), strict=True)
         return torch.cat([(some[:, None] @ self.whitening[at])[:, 0] for some, at in chunks])
+
+
+def highest(cells: Tensor) -> Tensor:
+    """Mean of the highest cells (N,), one in PEAK, of all cells (N, n)."""
+    return cells.topk(max(1, round(cells.shape[1] / PEAK)), dim=1).values.mean(dim=1)
 
 
 def whitening(spread: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from visiontune.data import policies
 from visiontune.data.read import read
 from visiontune.data.splits import split
 from visiontune.data.tile_places import Tiles
-from visiontune.heads import Anomaly, Classify, Detect, Segment
+from visiontune.heads import Anomaly, Classify, Detect, Segment, TrainedAnomaly
 from visiontune.runtime.costs import Costs
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
@@ -49,6 +49,7 @@ __all__ = [
     "Run",
     "Segment",
     "Tiles",
+    "TrainedAnomaly",
     "Unfreeze",
     "finetune",
     "main",

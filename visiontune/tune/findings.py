@@ -97,6 +97,7 @@ def sections(run: Run, boxes: Detection | None) -> tuple[Section, ...]:
         *(() if curve is None else (learning_curve(curve),)),
         *(() if boxes is None else (box_section(boxes),)),
         *where(run),
+        *trained_beside_memory(run),
         Section("Phases: val loss in nats at its best temperature", phases),
         Section("How far the weights moved from where they began, |w - w0| / |w0|", moved),
         Section(
@@ -123,6 +124,23 @@ def where(run: Run) -> tuple[Section, ...]:
     )
     header = ("cells from", "where they reach", "defects found", "false regions in good pictures", "overlap")
     return (Section(heading, Table(header, (row,))),)
+
+
+def trained_beside_memory(run: Run) -> tuple[Section, ...]:
+    """Whether training paid, where a head stands on a memory of good parts that needs none."""
+    found = run.metrics.get("beside_memory")
+    if found is None:
+        return ()
+    row = (
+        f"{found['defective']} {found['on']}, {found['good']} good",
+        f"{found['trained']:.3f}",
+        f"{found['memory']:.3f}",
+        f"{found['gain']:+.3f}",
+        f"{found['low']:+.3f}",
+        "better" if found["better"] else "not better beyond noise: take Anomaly(), which needs no training",
+    )
+    header = ("val pictures", "AUROC, trained", "memory alone", "gain", "lower bound", "so it is")
+    return (Section("The trained head beside the memory it stands on", Table(header, (row,))),)
 
 
 def stages(run: Run) -> list[dict[str, Any]]:

@@ -8,34 +8,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
-from visiontune.data.box_targets import BoxTargets, load_boxes
 from visiontune.data.fit import Fit
 from visiontune.data.frames import Frames
-from visiontune.data.masks import DEFECT, load_masks
 from visiontune.data.one_defect import one_defect
 from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
 from visiontune.heads import Labels, Pyramid
-from visiontune.heads.head import BOXES, LABELS, MASKS, PYRAMID
+from visiontune.heads.head import LABELS, PYRAMID
 from visiontune.heads.memory import MemoryNet
-from visiontune.runtime.errors import BadData, BadRecipe
+from visiontune.heads.trained_anomaly import TrainedAnomalyNet
+from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.allocator import keeping_memory
 from visiontune.tune.backbone import make_backbone, normalisation
+from visiontune.tune.beside_memory import note_memory, scores
 from visiontune.tune.checkpoints import BEST, LAST, load_weights
 from visiontune.tune.costs import costs, stage_table
 from visiontune.tune.disk import writing
 from visiontune.tune.feeds import Feeds, Share
 from visiontune.tune.find_cells import wanted_cells
 from visiontune.tune.frozen import Frozen
+from visiontune.tune.good_shares import often, with_planted
 from visiontune.tune.learner import Learner
-from visiontune.tune.memorise import memorise
+from visiontune.tune.marked import boxes_of, masks_of
+from visiontune.tune.memorise import memorise, remember
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.pyramid import taps
@@ -133,6 +133,11 @@ def finetune(
     if net.blind:
         console.print(f"[yellow]note[/] {net.blind}", highlight=False, soft_wrap=True)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
+    if isinstance(net.head, TrainedAnomalyNet):
+        remember(net, net.head.memory, shares["train"], seed=recipe.seed, console=console)
+        shares["train"] = often(shares["train"])
+        shares["val"] = with_planted(shares["val"], recipe.policy, seed=recipe.seed)
+        remembered = scores(net, net.head.memory, shares["val"].frames)
     if isinstance(net.head, MemoryNet):
         with writing(folder):
             epoch, result = memorise(
@@ -192,7 +197,7 @@ def finetune(
         remove(folder / "store")  # val is still read from it: what is mapped stays readable
     weights, best = load_weights(checkpoints / BEST)
     learner.net.load_state_dict(weights)
-    return Run(
+    run = Run(
         recipe=recipe,
         data=data,
         net=judging(learner.net.cpu().eval(), recipe),
@@ -207,6 +212,9 @@ def finetune(
         store=None if store is None else Path(store),
         console=console,
     )
+    if isinstance(run.net.head, TrainedAnomalyNet):
+        note_memory(run, shares["val"], remembered)
+    return run
 
 
 def make_net(recipe: Recipe, train: Dataset) -> Net:
@@ -241,37 +249,6 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
 def judging(net: Net, recipe: Recipe) -> Net:
     """The network as it judges frames: of tiles where the recipe has them."""
     return net if recipe.grid is None else TiledNet(net, recipe.grid)
-
-
-def masks_of(share: Dataset, recipe: Recipe) -> NDArray[np.uint8] | None:
-    """The masks of a share where the head learns from them. Raises BadData for wrong ones, and where train has none."""
-    if recipe.head.learns != MASKS:
-        return None
-    masks = load_masks(share, recipe.size, recipe.roi)
-    if any(sample.split == "train" for sample in share) and not (masks == DEFECT).any():
-        raise BadData(
-            f"{share.root}: expected masks that outline defects in train, found none that marks anything"
-            f"{' within roi' if recipe.roi else ''}; add some, or take the head Classify()"
-        )
-    return masks
-
-
-def boxes_of(share: Dataset, recipe: Recipe, kinds: tuple[str, ...]) -> BoxTargets | None:
-    """The boxes of a share, of the kinds in train, where the head learns from them. Raises BadData as `masks_of` does."""
-    if recipe.head.learns != BOXES:
-        return None
-    if strange := sorted(set(kinds) - set(share.classes)):
-        raise BadData(
-            f"{share.root}: expected boxes whose kinds are classes of pictures too ({', '.join(share.classes)}), found also "
-            f"{', '.join(strange)}; label pictures by their kind of defect, or rename or leave out these boxes"
-        )
-    boxes = load_boxes(share, recipe.size, recipe.roi, kinds)
-    if any(sample.split == "train" for sample in share) and not (boxes.kinds >= 0).any():
-        raise BadData(
-            f"{share.root}: expected boxes in train, found none{' within roi' if recipe.roi else ''}; add a COCO, YOLO or VOC "
-            "annotation or a column boxes, or take the head Classify()"
-        )
-    return boxes
 
 
 def chosen_rates(feeds: Feeds) -> Rates:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visiontune.data.batches import Batch, Masks
+from visiontune.data.batches import Batch, Masks, seen_labels
 from visiontune.data.box_targets import BoxTargets, padded, unpadded
 from visiontune.runtime.whole import whole
 
@@ -49,7 +49,9 @@ class KeptBatches:
                 "label": torch.from_numpy(self.labels[rows]),
             }
             if self.masks is not None:
-                found["mask"] = torch.from_numpy(self.masks[rows])
+                masks = self.masks[rows]
+                found["mask"] = torch.from_numpy(masks)
+                found["label"] = torch.from_numpy(seen_labels(self.labels[rows], masks))
             if self.boxes is not None:
                 some = padded([self.boxes[row] for row in rows.tolist()])
                 found |= zip(("boxes", "box_kinds", "known"), map(torch.from_numpy, some), strict=True)

@@ -34,20 +34,8 @@ def memorise(
     """
     wall, cpu = time.perf_counter(), time.process_time()
     assert isinstance(net.head, MemoryNet)
-    net.open_top(0)
-    net.eval()
-    good = np.flatnonzero(label_indices(train.data) == 0)
-    with torch.inference_mode(), counted(console, "remembering good parts", len(good)) as step:
-
-        def shown() -> Iterator[tuple[Tensor, ...]]:
-            for start in range(0, len(good), BATCH):
-                rows = good[start : start + BATCH]
-                features = net.features(net.normalised(torch.from_numpy(train.frames[rows])))
-                assert isinstance(features, tuple)
-                yield features
-                step(len(rows))
-
-        net.head.memorise(shown(), pictures=len(good), seed=seed)
+    remember(net, net.head, train, seed=seed, console=console)
+    with torch.inference_mode():
         frames, labels = val.frames, label_indices(val.data)
         logits = torch.cat(
             [
@@ -62,8 +50,6 @@ def memorise(
         loss = float(net.head.losses(found, {"label": torch.from_numpy(labels)}).mean())
     predicted = (odds > 0).long().numpy()
     save_weights(checkpoints / BEST, net.state_dict(), epoch=0)
-    kept = f"{len(net.head.bank)} vectors of {net.head.bank.shape[1]}"
-    console.print(f"  {len(good)} good pictures remembered: {kept}", highlight=False)
     epoch = Epoch(
         epoch=0,
         open=0,
@@ -81,3 +67,24 @@ def memorise(
         open=0, start=0, epochs=1, chosen=CHOSEN, val_loss=loss, errors=errors, gain=None, low=None, kept=True
     )
     return epoch, result
+
+
+def remember(net: Net, memory: MemoryNet, train: Share, *, seed: int, console: Console) -> None:
+    """Fills a memory with what the backbone, as it is, gives for the good pictures of train, as they are."""
+    net.open_top(0)
+    net.eval()
+    good = np.flatnonzero(label_indices(train.data) == 0)
+    # not in inference mode: what is remembered is part of a network that may train
+    with torch.no_grad(), counted(console, "remembering good parts", len(good)) as step:
+
+        def shown() -> Iterator[tuple[Tensor, ...]]:
+            for start in range(0, len(good), BATCH):
+                rows = good[start : start + BATCH]
+                features = net.features(net.normalised(torch.from_numpy(train.frames[rows])))
+                assert isinstance(features, tuple)
+                yield features
+                step(len(rows))
+
+        memory.memorise(shown(), pictures=len(good), seed=seed)
+    kept = f"{len(memory.bank)} vectors of {memory.bank.shape[1]}"
+    console.print(f"  {len(good)} good pictures remembered: {kept}", highlight=False)

@@ -13,7 +13,7 @@ from visiontune.data.policy import Policy
 from visiontune.data.tile_places import Tiles
 from visiontune.data.tiles import Grid, wrong
 from visiontune.heads import Classify, Head
-from visiontune.heads.head import BOXES
+from visiontune.heads.head import BOXES, MASKS
 from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
@@ -116,6 +116,11 @@ class Recipe:
             raise BadRecipe(
                 f"Recipe.tile must be None with the head {type(self.head).__name__}, which knows each place of the whole "
                 f"frame, got {self.tile!r}"
+            )
+        if self.policy.plants and not (self.head.one_class and self.head.learns == MASKS):
+            raise BadRecipe(
+                f"Recipe.policy must plant no defects with the head {type(self.head).__name__}, which would take them "
+                "for good parts or for a kind of defect, got one that does; take TrainedAnomaly()"
             )
         if self.roi is not None:
             x0, y0, x1, y1 = self.roi
