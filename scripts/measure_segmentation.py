@@ -11,7 +11,8 @@ of everything from the first picture on.
 
 A run takes minutes to an hour. Each that ends is a line in FILE, and the next call goes on after it. What it found on val is
 printed at once; what it found on test only in the table, when all are there. Needs `pip install segmentation-models-pytorch`
-(MIT). `--write` puts the table into docs/benchmarks.md.
+(MIT). The table is followed by what a frame costs: the exported networks of Classify and Segment on random weights, one thread,
+taken in turns. `--write` puts both into docs/benchmarks.md.
 """
 
 import argparse
@@ -40,12 +41,17 @@ from visiontune.data.batches import Views, evaluation_batches, training_batches
 from visiontune.data.fit import Fit
 from visiontune.data.masks import UNKNOWN, load_masks
 from visiontune.data.store import load
-from visiontune.tune import Recipe, Segment, Unfreeze, finetune, policies, read, split
+from visiontune.runtime.model import open_session
+from visiontune.tune import Classify, Recipe, Segment, Unfreeze, finetune, policies, read, split
 from visiontune.tune.backbone import make_backbone, normalisation
+from visiontune.tune.finetune import make_net
+from visiontune.tune.graph import core_model
 from visiontune.tune.unfreeze import rate
 
 AROUND = np.ones((3, 3))  # cells of a region touch by side or corner
 FALSE_REGIONS = 0.01  # per good frame
+FRAMES = 200  # timed
+BACKBONES = ("mobilenetv2_035", "mobilenetv2_100")  # of what a frame costs
 WAYS = ("Segment", "smp.Unet", "smp.FPN")
 SHARES = ("val", "test")
 
@@ -74,7 +80,7 @@ def main():
     if missing := [(name, seed) for name in WAYS for seed in range(given.seeds) if (name, seed) not in rows]:
         print("not yet run:", *(f"{name} seed {seed}" for name, seed in missing))
         return
-    lines = table(rows)
+    lines = [*table(rows), "", *costs(given)]
     print("\n".join(lines))
     if given.write:
         write(lines, given)
@@ -238,6 +244,34 @@ def table(rows):
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def costs(given):
+    """CPU milliseconds of a frame with Segment and with Classify, medians, and their ratio."""
+    lines = ["| one frame, CPU ms | Classify | Segment | ratio |", "|---|---|---|---|"]
+    for backbone in BACKBONES:
+        sessions = [
+            open_session(bare(backbone, head, given).SerializeToString())
+            for head in (Classify(heatmap="never"), Segment())
+        ]
+        picture = np.random.default_rng(0).standard_normal((1, 3, given.size, given.size)).astype(np.float32)
+        spent = np.empty((FRAMES, len(sessions)))
+        for turn in range(FRAMES):
+            for at, session in enumerate(sessions):
+                begin = time.process_time()
+                session.run(None, {"pictures": picture})
+                spent[turn, at] = 1e3 * (time.process_time() - begin)
+        one, other = np.median(spent, axis=0)
+        ratio = np.median(spent[:, 1] / spent[:, 0])
+        lines.append(f"| {backbone}, {given.size} px | {one:.2f} | {other:.2f} | {ratio:.2f} |")
+    return lines
+
+
+def bare(backbone, head, given):
+    """The exported network of a head on random weights."""
+    data = split(read(given.data), seed=0).share("train")
+    recipe = Recipe(backbone=backbone, pretrained=False, head=head, size=(given.size, given.size))
+    return core_model(make_net(recipe, data), recipe.size)
 
 
 def write(lines, given):
