@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiontune.data.masks import PLANTED
-from visiontune.data.planting import plant
 from visiontune.data.policy import Augmented, Step
 from visiontune.data.transforms import DEFECT, KINDS
 from visiontune.runtime.errors import MissingExtra
@@ -31,7 +29,9 @@ try:
     import albumentations
     import cv2
 
+    from visiontune.data.masks import PLANTED
     from visiontune.data.opencv import one_thread
+    from visiontune.data.planting import plant
 except ImportError as error:
     raise MissingExtra(
         f'augmentation needs albumentations ({error}); pip install "visiontune[train]"'
