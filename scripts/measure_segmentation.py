@@ -280,7 +280,8 @@ def write(lines, given):
         "",
         f"`scripts/measure_segmentation.py`, {date.today()}, {given.data.name}, {given.size} px, {given.epochs} epochs, "
         f"{given.seeds} split{'s' if given.seeds > 1 else ''} and seed{'s' if given.seeds > 1 else ''}; mean (range). "
-        f"{platform.machine()}, one thread, torch {torch.__version__}, timm {timm.__version__}, smp {smp.__version__}.",
+        f"{platform.machine()}, one thread, torch {torch.__version__}, timm {timm.__version__}, smp {smp.__version__}. "
+        "What is ours was chosen on val of these splits; the test of the first had been seen before, when the loss was chosen.",
         "",
         *lines,
     ]
