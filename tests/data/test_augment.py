@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -289,9 +289,10 @@ def test_boxes_stay_round_what_they_were_round(policy: Policy, size: tuple[int, 
     at=st.tuples(st.integers(0, 95), st.integers(0, 115), st.integers(2, 60), st.integers(2, 60)),
     name=st.sampled_from(sorted(NAMED)),
 )
+@example(seed=5048, at=(34, 0, 60, 8), name="road_signs")
 @settings(max_examples=150, deadline=None)
 def test_what_is_marked_stays_in_its_box_wherever_it_lies(seed: int, at: Any, name: str) -> None:
-    """A rectangle anywhere, also at the edge: each marked pixel of the view lies in a box, and no box in what is not marked."""
+    """A rectangle anywhere, also at the edge: each marked pixel of the view lies in a box, and each whole box holds some."""
     y0, x0, high, wide = at
     mask = np.zeros((100, 120), np.uint8)
     mask[y0 : y0 + high, x0 : x0 + wide] = 255
@@ -303,7 +304,9 @@ def test_what_is_marked_stays_in_its_box_wherever_it_lies(seed: int, at: Any, na
         rows = slice(max(0, int(np.floor(top - 1.5))), int(np.ceil(bottom + 1.5)))
         columns = slice(max(0, int(np.floor(left - 1.5))), int(np.ceil(right + 1.5)))
         held[rows, columns] = True
-        assert (view.mask[rows, columns] == 255).any()
+        # a frame round a turned rectangle has empty corners, and the view's edge may leave such a corner alone
+        cut = left <= 0 or top <= 0 or right >= 120 or bottom >= 100
+        assert cut or (view.mask[rows, columns] == 255).any()
     lost = (view.mask == 255) & ~held
     # what a view leaves of a rectangle at its own edge may be less than a box has to be: a line of pixels
     assert min(np.ptp(np.nonzero(lost), axis=1) + 1) <= 1 if lost.any() else True
