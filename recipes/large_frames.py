@@ -4,9 +4,10 @@ Camera  area scan of 2448 x 2048 or so, defects from 6 pixels across; a part may
 Data    images/<class>/*.png with masks/<class>/*.png of the same names and sizes (0 where the part is good), or a manifest.csv
         with path, label, mask and group. Tiles are cut around what masks mark and from good area, half and half on a defective
         frame; a defective frame without a mask gives none. Generated ones: python scripts/paint_large.py DATA
-Expect  60 generated frames (12 of them in test), mobilenetv2_035, one seed: 12 of 12 defects found and no false region in 5 good
-        frames; 0 of 7 defective frames passed, 1 of 5 good ones rejected. 220 CPU seconds of epochs. With mobilenetv2_100 a frame
-        of 30 tiles takes 0.8 CPU seconds, in a process of 244 MiB at its peak (scripts/measure_tiles.py).
+Expect  60 generated frames (12 of them in test), mobilenetv2_035, one seed, when Segment had 32 channels and the frame named the
+        kind: 12 of 12 defects found and no false region in 5 good frames; 0 of 7 defective frames passed, 1 of 5 good ones
+        rejected; 220 CPU seconds of epochs. With mobilenetv2_100 as it is now a frame of 30 tiles takes 0.8 CPU seconds, in a
+        process of 241 MiB at its peak (scripts/measure_tiles.py).
 Run     python recipes/large_frames.py DATA --out DIR
 """
 

@@ -19,14 +19,13 @@ printed at once; what it found on test only in the table, when all are there. Ne
 
 import argparse
 import io
-import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from collections import OrderedDict
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -37,6 +36,7 @@ import onnxruntime
 import timm
 import torch
 import torchvision
+from kept_runs import kept, missing, run_missing
 from rich.console import Console
 from torch import nn
 from torchmetrics.detection import MeanAveragePrecision
@@ -77,29 +77,14 @@ def main():
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    store = Path(tempfile.mkdtemp(prefix="detection-"))
-    try:
-        for seed in range(given.seeds):
-            for name in given.way or WAYS:
-                if (name, seed) not in kept(given):
-                    measure(name, seed, given, store)
-    finally:
-        shutil.rmtree(store)
-    rows = kept(given)
-    if missing := [(name, seed) for name in WAYS for seed in range(given.seeds) if (name, seed) not in rows]:
-        print("not yet run:", *(f"{name} seed {seed}" for name, seed in missing))
+    rows = run_missing(given.keep, settings(given), given.way or WAYS, given.seeds, partial(measure, given))
+    if left := missing(rows, WAYS, given.seeds):
+        print("not yet run:", *left)
         return
     lines = table(rows)
     print("\n".join(lines))
     if given.write:
         write(lines, given)
-
-
-def kept(given):
-    """What FILE holds of runs like this one, by name and seed."""
-    lines = given.keep.read_text().splitlines() if given.keep.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return {(row["name"], row["seed"]): row for row in rows if row["of"] == settings(given)}
 
 
 def settings(given):
@@ -114,21 +99,20 @@ def settings(given):
     ]
 
 
-def measure(name, seed, given, store):
-    """One run: a line in FILE, and what it found on val printed."""
+def measure(given, name, seed, store):
+    """One run, what it found on val printed."""
     data = split(read(given.data), seed=seed)
     way = ours if name == WAYS[0] else theirs
     found, seconds, epochs, ms = way(name, data, given, seed, store)
-    row = {"of": settings(given), "name": name, "seed": seed, "seconds": seconds, "epochs": epochs, "ms": ms}
+    row = {"seconds": seconds, "epochs": epochs, "ms": ms}
     for share, boxes in found.items():
         row[share] = judged(data.share(share), boxes, given.size, data.kinds)
-    with given.keep.open("a") as file:
-        file.write(json.dumps(row) + "\n")
     whole, half, _ = row["val"]
     print(
         f"{name} seed {seed} on val: mAP {whole:.3f}, mAP50 {half:.3f}; {epochs} epochs, {seconds:.0f} CPU s, {ms:.1f} ms",
         flush=True,
     )
+    return row
 
 
 def ours(_name, data, given, seed, store):
@@ -215,7 +199,7 @@ def theirs(name, data, given, seed, store):
     """The same of a detector of torchvision."""
     torch.manual_seed(seed)
     size = (given.size, given.size)
-    budget = given.seconds or kept(given)[WAYS[0], seed]["seconds"]
+    budget = given.seconds or kept(given.keep, settings(given))[WAYS[0], seed]["seconds"]
     mean, std = normalisation(make_backbone(given.backbone, pretrained=True))
     net = detector(name, given, len(data.kinds), list(mean), list(std)).to(memory_format=torch.channels_last)
     fit, share = Fit(size), data.share("train")

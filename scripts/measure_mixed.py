@@ -13,14 +13,13 @@ only --share is shown. `--write` puts the table into docs/benchmarks.md.
 
 import argparse
 import io
-import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -29,6 +28,7 @@ import benchmarks
 import numpy as np
 import timm
 import torch
+from kept_runs import run_missing
 from measure_anomaly import by_pixel
 from rich.console import Console
 from torch.nn import functional
@@ -57,33 +57,21 @@ def main():
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    store = Path(tempfile.mkdtemp(prefix="mixed-"))
-    try:
-        for seed in range(given.seeds):
-            for masks in given.masks or MASKS:
-                if (masks, seed) not in kept(given):
-                    measure(masks, seed, given, store)
-    finally:
-        shutil.rmtree(store)
-    lines = table(kept(given), given)
+    rows = run_missing(
+        given.keep, settings(given), given.masks or MASKS, given.seeds, partial(measure, given)
+    )
+    lines = table(rows, given)
     print("\n".join(lines))
     if given.write:
         write(lines, given)
-
-
-def kept(given):
-    """What FILE holds of runs like this one, by masks and seed."""
-    lines = given.keep.read_text().splitlines() if given.keep.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return {(row["masks"], row["seed"]): row for row in rows if row["of"] == settings(given)}
 
 
 def settings(given):
     return [given.data.name, given.backbone, given.size, given.epochs]
 
 
-def measure(masks, seed, given, store):
-    """One run: a line in FILE."""
+def measure(given, masks, seed, store):
+    """One run, what it found on val printed."""
     data = labelled(split(read(given.data)), masks, seed)
     recipe = Recipe(
         backbone=given.backbone,
@@ -97,15 +85,14 @@ def measure(masks, seed, given, store):
     begun = time.process_time()
     console = Console(file=io.StringIO())
     run = finetune(recipe, data, out=store / f"{masks}-{seed}", store=store / "frames", console=console)
-    row = {"of": settings(given), "masks": masks, "seed": seed, "seconds": time.process_time() - begun}
+    row = {"seconds": time.process_time() - begun}
     for share in SHARES:
         row[share] = judged(run, share, run.net.head)
         row[f"{share} {MEMORY}"] = judged(run, share, run.net.head.memory)
     shutil.rmtree(run.out)
-    with given.keep.open("a") as file:
-        file.write(json.dumps(row) + "\n")
     found = ", ".join(f"{value:.3f}" for value in row["val"])
     print(f"{masks} masks, seed {seed}, on val: {found}; {row['seconds']:.0f} CPU s", flush=True)
+    return row
 
 
 def labelled(data, masks, seed):

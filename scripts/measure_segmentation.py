@@ -17,13 +17,12 @@ taken in turns. `--write` puts both into docs/benchmarks.md.
 
 import argparse
 import io
-import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -33,6 +32,7 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import timm
 import torch
+from kept_runs import missing, run_missing
 from rich.console import Console
 from scipy import ndimage
 from torch.nn import functional
@@ -68,17 +68,9 @@ def main():
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    store = Path(tempfile.mkdtemp(prefix="segmentation-"))
-    try:
-        for seed in range(given.seeds):
-            for name in given.way or WAYS:
-                if (name, seed) not in kept(given):
-                    measure(name, seed, given, store)
-    finally:
-        shutil.rmtree(store)
-    rows = kept(given)
-    if missing := [(name, seed) for name in WAYS for seed in range(given.seeds) if (name, seed) not in rows]:
-        print("not yet run:", *(f"{name} seed {seed}" for name, seed in missing))
+    rows = run_missing(given.keep, settings(given), given.way or WAYS, given.seeds, partial(measure, given))
+    if left := missing(rows, WAYS, given.seeds):
+        print("not yet run:", *left)
         return
     lines = [*table(rows), "", *costs(given)]
     print("\n".join(lines))
@@ -86,29 +78,21 @@ def main():
         write(lines, given)
 
 
-def kept(given):
-    """What FILE holds of runs like this one, by name and seed."""
-    lines = given.keep.read_text().splitlines() if given.keep.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return {(row["name"], row["seed"]): row for row in rows if row["of"] == settings(given)}
-
-
 def settings(given):
     return [given.data.name, given.backbone, given.size, given.epochs]
 
 
-def measure(name, seed, given, store):
-    """One run: a line in FILE, and what it found on val printed."""
+def measure(given, name, seed, store):
+    """One run, what it found on val printed."""
     data = split(read(given.data), seed=seed)
     way = ours if name == WAYS[0] else theirs
     maps, seconds = way(name, data, given, seed, store)
-    row = {"of": settings(given), "name": name, "seed": seed, "seconds": seconds}
+    row = {"seconds": seconds}
     for share, (heat, named) in maps.items():
         row[share] = judged(data, share, heat, named, given.size)
-    with given.keep.open("a") as file:
-        file.write(json.dumps(row) + "\n")
     iou, recall = row["val"]
     print(f"{name} seed {seed} on val: IoU {iou:.3f}, recall {recall:.3f}, {seconds:.0f} CPU s", flush=True)
+    return row
 
 
 def ours(_name, data, given, seed, store):
