@@ -1,11 +1,12 @@
 """Pretrains the starter backbone on pictures that this project paints itself: no photograph, no network, no foreign weights.
 
-    python scripts/pretrain_starter.py OUT [--pictures 1500000] [--arch mobilenetv2_035] [--seed 0]
+    python scripts/pretrain_starter.py OUT [--pictures 1000000] [--workers 1] [--threads 1] [--seed 0]
 
-Each picture shows a texture and mostly a figure on it (starter_pictures.py); the network learns to tell both classes, in one
-pass over pictures of which none comes twice. OUT gets last.pt every few minutes: the same command goes on from there, with the
-same pictures as if it had not been cut. At the end OUT/starter holds the averaged weights in timm's layout (config.json and
-model.safetensors in half precision), for Recipe(backbone="local-dir:OUT/starter").
+Each picture shows a texture and mostly a figure on it (starter_pictures.py); the network learns to tell the class and the
+family of both, in one pass over pictures of which none comes twice and which grow harder over the first half of the run. OUT gets
+last.pt every few minutes: the same command goes on from there, with the same pictures as if it had not been cut. At the end
+OUT/starter holds the weights in timm's layout (config.json and model.safetensors in half precision), for
+Recipe(backbone="local-dir:OUT/starter").
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import starter_figures
+import starter_textures
 import timm
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import save_file
+from safetensors.torch import save
 from starter_pictures import NONE, Banks, banks, picture
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,36 +34,25 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from visiontune.runtime.whole import whole
 
-SIZES = (64, 96, 128)  # pixels; each batch has one, so that features hold at several scales
+SIZES = (64, 64, 64, 96, 96, 128)  # pixels; each batch has one, so that features hold at several scales
+HARDEST = 0.5  # of the run, from where on pictures are as hard as they come
+DRAWS = 4  # of each class in the banks
+SAID = 200  # steps between lines
 EVERY = 180  # seconds between checkpoints
-AVERAGED = 0.9995  # of each step's weights so much stays in the average that is shipped
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is told apart, and how many draws of each class the banks hold."""
-
-    textures: int = 480
-    figures: int = 500
-    draws: int = 4
 
 
 class Starting(nn.Module):
     """The backbone with a linear layer for each question."""
 
-    def __init__(self, arch: str, task: Task) -> None:
+    def __init__(self, arch: str, textures: int, figures: int) -> None:
         super().__init__()
         self.backbone = timm.create_model(arch, pretrained=False, num_classes=0)
-        features = (
-            self.backbone.num_features
-            if not hasattr(self.backbone, "head_hidden_size")
-            else self.backbone.head_hidden_size
-        )
-        self.texture = nn.Linear(features, task.textures)
-        self.figure = nn.Linear(features, task.figures)
+        features = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
+        self.texture = nn.Linear(features, textures + len(starter_textures.FAMILIES))
+        self.figure = nn.Linear(features, figures + len(starter_figures.FAMILIES))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the textures (N, T) and of the figures (N, F) of pictures uint8 (N, h, w, 3)."""
+        """Logits of the textures (N, T) and of the figures (N, F), then of their families, of pictures uint8 (N, h, w, 3)."""
         seen = (
             pictures.permute(0, 3, 1, 2)
             .float()
@@ -74,19 +65,19 @@ class Starting(nn.Module):
 
 
 class Pictures(Dataset[tuple[np.ndarray, int, int]]):
-    """Picture `n`: the same whenever it is asked for. `size` travels with the number."""
+    """Picture `n`: the same whenever it is asked for. Its size and how hard it is travel with the number."""
 
     def __init__(self, painted: Banks, seed: int) -> None:
         self.painted, self.seed = painted, seed
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[np.ndarray, int, int]:
-        number, size = at
+    def __getitem__(self, at: tuple[int, int, float]) -> tuple[np.ndarray, int, int]:
+        number, size, hard = at
         cv2.setNumThreads(0)
-        return picture(np.random.default_rng([self.seed, 5, number]), self.painted, size)
+        return picture(np.random.default_rng([self.seed, 5, number]), self.painted, size, hard)
 
 
-class Steps(Sampler[list[tuple[int, int]]]):
-    """The numbers of the pictures of each step from `first` on, with the size that the step has."""
+class Steps(Sampler[list[tuple[int, int, float]]]):
+    """The numbers of the pictures of each step from `first` to `last`, with the size and the hardness that the step has."""
 
     def __init__(self, first: int, last: int, batch: int, seed: int) -> None:
         self.first, self.last, self.batch, self.seed = first, last, batch, seed
@@ -94,10 +85,11 @@ class Steps(Sampler[list[tuple[int, int]]]):
     def __len__(self) -> int:
         return self.last - self.first
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int, float]]]:
         for step in range(self.first, self.last):
             size = SIZES[int(np.random.default_rng([self.seed, 6, step]).integers(len(SIZES)))]
-            yield [(step * self.batch + n, size) for n in range(self.batch)]
+            hard = min(1.0, step / (HARDEST * self.last))
+            yield [(step * self.batch + n, size, hard) for n in range(self.batch)]
 
 
 def rate(step: int, steps: int, peak: float) -> float:
@@ -114,13 +106,68 @@ def losses(net: Starting, pictures: Tensor, textures: Tensor, figures: Tensor) -
     """The loss in nats, and how many of the textures and of the figures were told rightly, 0..1."""
     of_textures, of_figures = net(pictures)
     there = figures != NONE
-    loss = functional.cross_entropy(of_textures, textures, label_smoothing=0.05)
-    loss = loss + functional.cross_entropy(of_figures[there], figures[there], label_smoothing=0.05)
-    right = (
-        (of_textures.argmax(1) == textures).float().mean(),
-        (of_figures.argmax(1) == figures)[there].float().mean(),
-    )
-    return loss, float(right[0]), float(right[1])
+    loss, right = torch.zeros(()), []
+    for logits, labels, family, families in (
+        (of_textures, textures, starter_textures.family, len(starter_textures.FAMILIES)),
+        (of_figures[there], figures[there], starter_figures.family, len(starter_figures.FAMILIES)),
+    ):
+        classes, coarse = logits[:, :-families], logits[:, -families:]
+        loss = loss + functional.cross_entropy(classes, labels, label_smoothing=0.05)
+        loss = loss + functional.cross_entropy(coarse, torch.tensor([family(int(one)) for one in labels]))
+        right.append(float((classes.argmax(1) == labels).float().mean()))
+    return loss, right[0], right[1]
+
+
+class Pretraining:
+    """The network and its optimizer, between checkpoints that hold both."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        names = ("pictures", "arch", "batch", "lr", "seed", "textures", "figures")
+        self.asked = {name: getattr(given, name) for name in names}
+        self.last = given.out / "last.pt"
+        self.steps, self.lr = given.pictures // given.batch, given.lr
+        torch.manual_seed(given.seed)
+        self.net = Starting(given.arch, given.textures, given.figures).to(memory_format=torch.channels_last)
+        matrices = [p for p in self.net.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.net.parameters() if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": 0.03}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=given.lr, fused=True)
+        self.step, self.cpu, self.seconds = 0, 0.0, 0.0
+        self.clock = time.process_time(), time.perf_counter()
+
+    def resume(self) -> None:
+        """From the last checkpoint, where there is one."""
+        if not self.last.exists():
+            return
+        kept = torch.load(self.last, weights_only=True)
+        if kept["asked"] != self.asked:
+            raise SystemExit(
+                f"{self.last}: belongs to {kept['asked']}, asked for {self.asked}; name another folder"
+            )
+        for name in ("net", "optimizer"):
+            getattr(self, name).load_state_dict(kept[name])
+        self.step, self.cpu, self.seconds = kept["done"]
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        cpu, seconds = time.process_time(), time.perf_counter()
+        self.cpu, self.seconds = self.cpu + cpu - self.clock[0], self.seconds + seconds - self.clock[1]
+        self.clock = cpu, seconds
+        state = {name: getattr(self, name).state_dict() for name in ("net", "optimizer")}
+        with whole(self.last) as draft:
+            torch.save({**state, "done": [self.step, self.cpu, self.seconds], "asked": self.asked}, draft)
+
+    def learn(self, pictures: Tensor, textures: Tensor, figures: Tensor) -> tuple[float, float, float]:
+        """One step: loss, textures and figures told rightly."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.step, self.steps, self.lr)
+        loss, *right = losses(self.net, pictures, textures, figures)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        return float(loss.detach()), right[0], right[1]
 
 
 def main() -> None:
@@ -128,26 +175,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--pictures", type=int, default=1_500_000)
+    parser.add_argument("--pictures", type=int, default=1_000_000)
     parser.add_argument("--arch", default="mobilenetv2_035")
+    parser.add_argument("--textures", type=int, default=240, help="classes of textures")
+    parser.add_argument("--figures", type=int, default=250, help="classes of figures")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1, help="processes that paint")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
-    train(given, Console())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console()) as bar:
+        train(given, bar)
 
 
-def painted(given: argparse.Namespace, task: Task, bar: Progress) -> Banks:
+def painted(given: argparse.Namespace, bar: Progress) -> Banks:
     """The banks, painted once and kept in OUT."""
-    file = given.out / f"banks-{given.seed}-{task.textures}-{task.figures}-{task.draws}.npz"
+    file = given.out / f"banks-{given.seed}-{given.textures}-{given.figures}-{DRAWS}.npz"
     if not file.exists():
-        work = bar.add_task("painting classes", total=task.textures + task.figures)
+        work = bar.add_task("painting classes", total=given.textures + given.figures)
         found = banks(
-            given.seed, textures=task.textures, figures=task.figures, draws=task.draws,
+            given.seed, textures=given.textures, figures=given.figures, draws=DRAWS,
             workers=given.workers + given.threads, progress=lambda n: bar.advance(work, n),
         )  # fmt: skip
         with whole(file) as draft, draft.open("wb") as stream:
@@ -156,80 +207,38 @@ def painted(given: argparse.Namespace, task: Task, bar: Progress) -> Banks:
     return Banks(kept["textures"], kept["figures"])
 
 
-def train(given: argparse.Namespace, console: Console) -> None:
+def train(given: argparse.Namespace, bar: Progress) -> None:
     """Trains from the last checkpoint, or from the start; writes checkpoints and the result."""
-    task, steps = Task(), given.pictures // given.batch
-    torch.manual_seed(given.seed)
-    net = Starting(given.arch, task).to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGED), use_buffers=True
+    run = Pretraining(given)
+    run.resume()
+    loader = DataLoader(
+        Pictures(painted(given, bar), given.seed),
+        batch_sampler=Steps(run.step, run.steps, given.batch, given.seed),
+        num_workers=given.workers,
+        prefetch_factor=8 if given.workers else None,
     )
-    vectors = [p for p in net.parameters() if p.ndim < 2]
-    matrices = [p for p in net.parameters() if p.ndim >= 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.03}, {"params": vectors, "weight_decay": 0.0}],
-        lr=given.lr,
-        fused=True,
-    )
-    last = given.out / "last.pt"
-    asked = {name: getattr(given, name) for name in ("pictures", "arch", "batch", "lr", "seed")}
-    done = {"step": 0, "cpu": 0.0, "seconds": 0.0}
-    if last.exists():
-        kept = torch.load(last, weights_only=True)
-        if kept["asked"] != asked:
-            raise SystemExit(f"{last}: belongs to {kept['asked']}, asked for {asked}; name another folder")
-        net.load_state_dict(kept["net"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        done = kept["done"]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        loader = DataLoader(
-            Pictures(painted(given, task, bar), given.seed),
-            batch_sampler=Steps(done["step"], steps, given.batch, given.seed),  # type: ignore[arg-type]
-            num_workers=given.workers,
-            prefetch_factor=8,
-        )
-        work = bar.add_task("training", total=steps, completed=done["step"])
-        clock, cpu, seen, saved = time.perf_counter(), time.process_time(), np.zeros(3), time.perf_counter()
-        net.train()
-        for step, (pictures, textures, figures) in enumerate(loader, start=done["step"]):
-            for group in optimizer.param_groups:
-                group["lr"] = rate(step, steps, given.lr)
-            loss, *right = losses(net, pictures, textures, figures)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimizer.step()
-            average.update_parameters(net)
-            seen += [float(loss.detach()), *right]
-            bar.advance(work)
-            if (step + 1) % 200 == 0:
-                mean = seen / 200
-                seen[:] = 0
-                console.print(
-                    f"{(step + 1) * given.batch:>9} pictures  loss {mean[0]:.3f}  textures {mean[1]:.1%}  figures {mean[2]:.1%}"
-                    f"  {200 * given.batch / (time.perf_counter() - clock):.0f} a second",
-                    highlight=False,
-                )
-                done = {
-                    "step": step + 1,
-                    "cpu": done["cpu"] + time.process_time() - cpu,
-                    "seconds": done["seconds"] + time.perf_counter() - clock,
-                }
-                clock, cpu = time.perf_counter(), time.process_time()
-                if time.perf_counter() - saved > EVERY or step + 1 == steps:
-                    saved = time.perf_counter()
-                    state = {
-                        "net": net.state_dict(), "average": average.state_dict(),
-                        "optimizer": optimizer.state_dict(), "done": done, "asked": asked,
-                    }  # fmt: skip
-                    with whole(last) as draft:
-                        torch.save(state, draft)
-    write(given.out / "starter", average.module, given.arch)
-    console.print(
-        f"{given.out / 'starter'}: {steps * given.batch} pictures, {done['seconds'] / 60:.0f} minutes, "
-        f"{done['cpu'] / 60:.0f} CPU minutes of training and as many of painting as --workers had"
+    work = bar.add_task("training", total=run.steps, completed=run.step)
+    seen, begun, saved = [], time.perf_counter(), time.perf_counter()
+    run.net.train()
+    for batch in loader:
+        seen.append(run.learn(*batch))
+        bar.advance(work)
+        if len(seen) == SAID or run.step == run.steps:
+            loss, textures, figures = np.mean(seen, axis=0)
+            speed = len(seen) * given.batch / (time.perf_counter() - begun)
+            bar.console.print(
+                f"{run.step * given.batch:>9} pictures  loss {loss:.3f}  textures {textures:.1%}  figures {figures:.1%}"
+                f"  {speed:.0f} a second",
+                highlight=False,
+            )
+            seen, begun = [], time.perf_counter()
+        if time.perf_counter() - saved > EVERY or run.step == run.steps:
+            run.save()
+            saved = time.perf_counter()
+    write(given.out / "starter", run.net, given.arch)
+    bar.console.print(
+        f"{given.out / 'starter'}: {run.steps * given.batch} pictures, {run.seconds / 60:.0f} minutes, "
+        f"{run.cpu / 60:.0f} CPU minutes of training, and those of the painting workers"
     )
 
 
@@ -242,7 +251,7 @@ def write(folder: Path, net: Starting, arch: str) -> None:
         if not name.endswith("num_batches_tracked")
     }
     with whole(folder / "model.safetensors") as draft:
-        save_file(weights, draft)
+        draft.write_bytes(save(weights))
     config = {
         "architecture": arch,
         "num_classes": 0,

@@ -151,7 +151,13 @@ def body(settings: Rng) -> Draw:
 FAMILIES: tuple[Callable[[Rng], Draw], ...] = (fractal, outline, plate, body)
 
 
+def family(number: int) -> int:
+    """The family of figure class `number`, an index of FAMILIES: they take turns, fractals twice."""
+    return (0, 1, 0, 2, 3)[number % 5]
+
+
 def figure(seed: int, number: int, draw: int) -> Mask:
-    """Draw `draw` of figure class `number`: uint8 (SIDE, SIDE). Families take turns, fractals twice."""
-    family = FAMILIES[(0, 1, 0, 2, 3)[number % 5]]
-    return family(np.random.default_rng([seed, 3, number]))(np.random.default_rng([seed, 4, number, draw]))
+    """Draw `draw` of figure class `number`: uint8 (SIDE, SIDE)."""
+    return FAMILIES[family(number)](np.random.default_rng([seed, 3, number]))(
+        np.random.default_rng([seed, 4, number, draw])
+    )

@@ -50,31 +50,36 @@ def drawn(paint: Callable[[int, int, int], Picture], seed: int, draws: int, numb
     return np.stack([paint(seed, number, draw) for draw in range(draws)])
 
 
-def picture(rng: Rng, banks: Banks, size: int) -> tuple[Picture, int, int]:
-    """A picture uint8 (size, size, 3), the class of its texture and that of its figure (NONE where it has none)."""
+def picture(rng: Rng, banks: Banks, size: int, hard: float = 1.0) -> tuple[Picture, int, int]:
+    """A picture uint8 (size, size, 3), the class of its texture and that of its figure (NONE where it has none).
+
+    `hard`, 0..1: how far light, contrast, scale and camera go from what shows a class best. Random weights learn nothing from the
+    hardest ones; they have to be led there.
+    """
     kind, other = rng.integers(len(banks.textures), size=2)
+    bent = 0.5 * hard
     ground = posed(
         banks.textures[kind, rng.integers(banks.textures.shape[1])],
         rng,
         size,
-        scale=2 ** rng.uniform(-0.5, 0.5),
+        scale=2 ** rng.uniform(-bent, bent),
     )
-    image = coloured(ground, rng, contrast=rng.uniform(0.15, 1))
+    image = coloured(ground, rng, contrast=rng.uniform(0.7 - 0.45 * hard, 1))
     named = NONE
-    if rng.random() < 0.75:
+    if rng.random() < 0.65:
         named = int(rng.integers(len(banks.figures)))
-        mask = placed(banks.figures[named, rng.integers(banks.figures.shape[1])], rng, size)
-        if rng.random() < 0.3:
+        mask = placed(banks.figures[named, rng.integers(banks.figures.shape[1])], rng, size, hard)
+        if rng.random() < 0.3 * hard:
             inside = posed(banks.textures[other, rng.integers(banks.textures.shape[1])], rng, size, scale=1.0)
             over = coloured(
                 (mask.astype(np.uint16) * (128 + inside // 2) // 255).astype(np.uint8), rng, contrast=1
             )
         else:
-            over = coloured(mask, rng, contrast=rng.uniform(0.4, 1))
-        strength = rng.uniform(0.35, 1) if rng.random() < 0.4 else 1.0
+            over = coloured(mask, rng, contrast=rng.uniform(0.8 - 0.4 * hard, 1))
+        strength = rng.uniform(0.4, 1) if rng.random() < 0.4 * hard else 1.0
         cover = np.minimum(mask.astype(np.float32) / 60, 1)[..., None] * np.float32(strength)
         image += (over - image) * cover
-    return photographed(image, rng), int(kind), named
+    return photographed(image, rng, hard), int(kind), named
 
 
 def posed(texture: Picture, rng: Rng, size: int, *, scale: float) -> Picture:
@@ -88,12 +93,13 @@ def posed(texture: Picture, rng: Rng, size: int, *, scale: float) -> Picture:
     )
 
 
-def placed(figure: Picture, rng: Rng, size: int) -> Picture:
-    """A figure (128, 128) somewhere on a picture of `size`, turned by up to 20 degrees, 0.35 to 1.1 of it wide, bent a little."""
+def placed(figure: Picture, rng: Rng, size: int, hard: float) -> Picture:
+    """A figure (128, 128) somewhere on a picture of `size`, 0.35 (mild: 0.7) to 1.1 of it wide, bent a little."""
     side = figure.shape[0]
-    scale = size / side * rng.uniform(0.35, 1.1)
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-20, 20), scale)
-    matrix[:, :2] *= rng.uniform(0.85, 1.15, (2, 1))
+    scale = size / side * rng.uniform(0.7 - 0.35 * hard, 1.1)
+    turned = rng.uniform(-20, 20) * hard
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), turned, scale)
+    matrix[:, :2] *= 1 + hard * rng.uniform(-0.15, 0.15, (2, 1))
     middle = matrix[:, :2] @ (side / 2, side / 2)
     room = max(0.0, size - scale * side) / 2 + 0.08 * size
     matrix[:, 2] = size / 2 - middle + rng.uniform(-room, room, 2)
@@ -113,17 +119,17 @@ def coloured(grey: Picture, rng: Rng, *, contrast: float) -> NDArray[np.float32]
     return table[grey]
 
 
-def photographed(image: NDArray[np.float32], rng: Rng) -> Picture:
+def photographed(image: NDArray[np.float32], rng: Rng, hard: float) -> Picture:
     """Uneven light, exposure, blur, grain, and sometimes no colour."""
     size = image.shape[0]
-    if rng.random() < 0.6:
+    if rng.random() < 0.6 * hard:
         coarse = rng.normal(0, rng.uniform(0.05, 0.35), (3, 3)).astype(np.float32)
         image = image * np.exp(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))[..., None]
-    image = image * np.float32(rng.uniform(0.6, 1.25)) + np.float32(rng.normal(0, 0.06))
-    if rng.random() < 0.4:
+    image = image * np.float32(1 + hard * rng.uniform(-0.4, 0.25)) + np.float32(hard * rng.normal(0, 0.06))
+    if rng.random() < 0.4 * hard:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
-    if rng.random() < 0.5:
-        grain = rng.standard_normal((size, size, 1), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.08))
+    if rng.random() < 0.5 * hard:
+        grain = rng.standard_normal((size, size, 1), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.06))
         image = image + grain
     if rng.random() < 0.3:
         image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)

@@ -209,7 +209,12 @@ def levels(field: Field) -> NDArray[np.uint8]:
     return np.asarray(np.clip((field - low) / (high - low + 1e-6), 0, 1) * 255, np.uint8)
 
 
+def family(number: int) -> int:
+    """The family of texture class `number`, an index of FAMILIES: they take turns."""
+    return number % len(FAMILIES)
+
+
 def texture(seed: int, number: int, draw: int) -> NDArray[np.uint8]:
-    """Draw `draw` of texture class `number`: uint8 (SIDE, SIDE). Families take turns."""
-    paint = FAMILIES[number % len(FAMILIES)](np.random.default_rng([seed, 1, number]))
+    """Draw `draw` of texture class `number`: uint8 (SIDE, SIDE)."""
+    paint = FAMILIES[family(number)](np.random.default_rng([seed, 1, number]))
     return levels(paint(np.random.default_rng([seed, 2, number, draw])))

@@ -29,6 +29,7 @@ from visiontune.data.splits import split
 from visiontune.data.tile_places import Tiles
 from visiontune.heads import Anomaly, Classify, Detect, Segment, TrainedAnomaly
 from visiontune.runtime.costs import Costs
+from visiontune.tune.backbone import STARTER
 from visiontune.tune.cook import main
 from visiontune.tune.finetune import finetune
 from visiontune.tune.kind_costs import KindCosts
@@ -40,6 +41,7 @@ from visiontune.tune.unfreeze import Unfreeze
 del lightning, timm, torch, os, MissingExtra
 
 __all__ = [
+    "STARTER",
     "Anomaly",
     "Classify",
     "Costs",

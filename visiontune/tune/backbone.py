@@ -15,25 +15,37 @@ Colour = tuple[float, float, float]
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
 
+STARTER = "starter"
+"""The small backbone that ships inside, for work without a network: mobilenetv2_035, pretrained on painted pictures alone by
+scripts/pretrain_starter.py. visiontune/tune/starter/README.md says what it is worth beside random and ImageNet weights."""
+
+SHIPPED = Path(__file__).parent / "starter"
+
 
 def make_backbone(name: str, *, pretrained: bool, drop_path: float = 0.0) -> nn.Module:
     """A timm model without classifier that gives pooled features (N, F).
 
-    `name` is a timm model name (with or without a weights tag), `hf-hub:org/name` or `local-dir:PATH` (a folder with
-    config.json and model.safetensors). Raises BadRecipe for a name that timm does not know (with the nearest ones), for a
-    folder that is not there, and where the weights cannot be reached.
+    `name` is a timm model name (with or without a weights tag), `hf-hub:org/name`, `local-dir:PATH` (a folder with config.json
+    and model.safetensors) or STARTER, the one that ships inside. Raises BadRecipe for a name that timm does not know (with the
+    nearest ones), for a folder that is not there, and where the weights cannot be reached.
     """
     check(name, pretrained=pretrained)
     options = {"drop_path_rate": drop_path} if drop_path else {}
     try:
-        model: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        model: nn.Module = timm.create_model(located(name), pretrained=pretrained, num_classes=0, **options)
     except Exception as problem:  # timm, its hub client and safetensors each have families of their own
         raise BadRecipe(unreachable(name, problem)) from problem
     return model
 
 
+def located(name: str) -> str:
+    """The name as timm reads it."""
+    return f"{LOCAL}{SHIPPED}" if name == STARTER else name
+
+
 def check(name: str, *, pretrained: bool) -> None:
     """Raises BadRecipe if `name` cannot be a backbone, before anything slow begins."""
+    name = located(name)
     if name.startswith(LOCAL):
         folder = Path(name.removeprefix(LOCAL))
         missing = [part for part in ("config.json", "model.safetensors") if not (folder / part).is_file()]
@@ -72,12 +84,12 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def unreachable(name: str, problem: Exception) -> str:
-    """One line for weights that could not be had: which, why, and the three ways round it."""
+    """One line for weights that could not be had: which, why, and the ways round it."""
     why = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
     return (
         f"backbone {name}: its weights could not be loaded ({type(problem).__name__}: {why[:160]}). Without a network: "
-        "name a folder with local-dir:PATH, copy timm's cached file to this machine, "
-        "or say pretrained=False to start from random weights"
+        "name a folder with local-dir:PATH, copy timm's cached file to this machine, take the small one that ships "
+        f"(backbone={STARTER!r}), or say pretrained=False to start from random weights"
     )
 
 

@@ -25,7 +25,8 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights stay float32: they
 class Recipe:
     """What to make; never where the data lies. Checked when it is made: a bad value raises BadRecipe at once.
 
-    backbone      a timm name, `hf-hub:org/name` or `local-dir:PATH`.
+    backbone      a timm name, `hf-hub:org/name`, `local-dir:PATH`, or STARTER ("starter"), the small one that ships inside and
+                  needs no network.
     pretrained    False starts from random weights; it must be said, it never happens by itself.
     head          what is asked of the picture.
     policy        augmentation, named for what part and camera allow.
