@@ -1,8 +1,10 @@
 """An exported file opens and judges alike in the oldest onnxruntime, numpy and Pillow that the line admits, as in the newest."""
 
+import io
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,39 @@ SCRIPT = ROOT / "scripts" / "measure_runtimes.py"
 UNREACHABLE = 3
 
 
+@pytest.fixture(scope="module")
+def tiled(tiny_recipe, parts_folder, tmp_path_factory):
+    """A model that draws a heatmap over tiles, in a loop of its own."""
+    from rich.console import Console
+
+    from visiontune.tune import Segment, Tiles, Unfreeze, finetune, read
+
+    recipe = replace(
+        tiny_recipe,
+        head=Segment(width=8),
+        unfreeze=Unfreeze.never(),
+        size=(64, 96),
+        tile=(32, 8),
+        tiles=Tiles(per_frame=2, around=0.5),
+        epochs=1,
+        lr=2e-3,
+    )
+    out = tmp_path_factory.mktemp("tiled")
+    run = finetune(recipe, read(parts_folder), out=out, console=Console(file=io.StringIO()))
+    run.calibrate(escapes=0.2, overkill=0.2, confidence=0.8)
+    run.export()
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="onnxruntime 1.16 is built for Python 3.11 at most"
 )
-def test_the_oldest_admitted_runtime_gives_the_same_verdicts(cooked):
+@pytest.mark.parametrize("made", ["cooked", "tiled"])
+def test_the_oldest_admitted_runtime_gives_the_same_verdicts(made, request):
+    run = request.getfixturevalue(made)
     done = subprocess.run(
-        [sys.executable, SCRIPT, cooked.model, "--data", cooked.data.root, "--only", "1.16.0"],
+        [sys.executable, SCRIPT, run.model, "--data", run.data.root, "--only", "1.16.0"],
         capture_output=True,
         text=True,
     )

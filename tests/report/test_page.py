@@ -1,6 +1,7 @@
 """The page: well-formed, complete, shut off from the world, escaped, whole or not there."""
 
 import base64
+import io
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -235,6 +236,17 @@ def test_thumbnails_are_small_pictures(tmp_path, size):
     found = thumbnail(tmp_path / "part.png")
     assert max(found.width, found.height) == min(SIDE, max(size))
     assert base64.b64decode(found.address.partition("base64,")[2]).startswith(b"\xff\xd8")
+
+
+def test_the_page_shows_what_the_recipes_window_shows(made, tmp_path):
+    """A camera of 12 bits fills a sixteenth of 16 bits: without its window the page would be black."""
+    Image.fromarray(np.full((20, 20), 4095, np.uint16)).save(tmp_path / "part.png")
+    paths, means = [tmp_path / "part.png"] * 150, []
+    for window in (None, (0, 4095)):
+        shown = page.worst(made(paths=paths, window=window))[0].picture
+        with Image.open(io.BytesIO(base64.b64decode(shown.address.partition("base64,")[2]))) as image:
+            means.append(np.asarray(image).mean())
+    assert means[0] < 20 and means[1] > 250
 
 
 def test_a_sixteen_bit_picture_has_a_thumbnail(tmp_path):

@@ -24,7 +24,7 @@ def pin(dataset: Dataset, *, overwrite: bool = False) -> Path:
         raise BadData(f"{path}: expected no manifest yet, found one; pass overwrite=True to replace it")
     attributes = sorted({name for sample in dataset for name in sample.attributes})
     columns = [*KNOWN, *attributes]
-    rows = [_cells(dataset.root, sample, attributes) for sample in dataset]
+    rows = [cells(dataset.root, sample, attributes) for sample in dataset]
     part = path.with_name(f".{FILE}.{os.getpid()}")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
@@ -37,14 +37,15 @@ def pin(dataset: Dataset, *, overwrite: bool = False) -> Path:
     return path
 
 
-def _cells(root: Path, sample: Sample, attributes: list[str]) -> list[str]:
+def cells(root: Path, sample: Sample, attributes: list[str]) -> list[str]:
+    """The row of a sample: the known columns, then these attributes. Raises BadData for what a manifest cannot hold."""
     mask = "" if sample.mask is None else sample.mask.relative_to(root).as_posix()
     known = [sample.id, sample.label or "", mask, _boxes(sample), sample.group, sample.split or ""]
-    cells = [*known, *(sample.attributes.get(name, "") for name in attributes)]
-    for cell in cells:
+    row = [*known, *(sample.attributes.get(name, "") for name in attributes)]
+    for cell in row:
         if cell != cell.strip() or "\\" in sample.id + mask or "\0" in cell or not _is_utf8(cell):
             raise BadData(f"{root / FILE}: cannot hold '{shown(cell)}' of {shown(sample.id)}; rename it")
-    return cells
+    return row
 
 
 def _is_utf8(text: str) -> bool:

@@ -37,13 +37,15 @@ def figure(plot: Plot) -> Picture:
     return Picture(address, width, height)
 
 
-def thumbnail(path: Path, draw: Draw | None = None) -> Picture | None:
+def thumbnail(
+    path: Path, draw: Draw | None = None, *, window: tuple[int, int] | None = None
+) -> Picture | None:
     """The picture file shrunk to 160 pixels, as JPEG; None if it cannot be read (any more): the page then says so.
 
-    `draw` makes the small picture of the whole frame instead, with what is drawn on it.
+    `draw` makes the small picture of the whole frame instead, with what is drawn on it. `window` as in decode.
     """
     try:
-        frame = decode(path)
+        frame = decode(path, window=window)
     except BadFrame:
         return None
     image = shrunk(frame) if draw is None else draw(frame)

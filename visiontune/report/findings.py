@@ -64,6 +64,7 @@ class Findings:
     heatmaps        float32 (h, w) over `roi` of the pictures judged worst, by their place; none where the model has none
     regions         bands by which a heatmap shows regions; None for the usual ones
     roi             region of interest as fractions of the frame, x0, y0, x1, y1
+    window          grey values (low, high) of 16-bit pictures that become black and white; None for all of them
     history, best   an entry per epoch with the fields of learner.Epoch; the epoch that was kept, counted from 0
     stages          rows with name, parameters, lr, and `opened` (first epoch that trained it, None if it stayed frozen)
     bands           None if no thresholds were set
@@ -90,6 +91,7 @@ class Findings:
     heatmaps: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     regions: RegionBands | None = None
     roi: tuple[float, float, float, float] | None = None
+    window: tuple[int, int] | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best: int | None = None
     stages: Sequence[Mapping[str, Any]] = ()

@@ -96,7 +96,7 @@ def worst(findings: Findings) -> list[Shown]:
             Shown(
                 folder=words.printable(path.parent.name),
                 name=words.printable(path.name),
-                picture=thumbnail(path, where(findings, index)),
+                picture=thumbnail(path, where(findings, index), window=findings.window),
                 label=findings.classes[label],
                 named=findings.classes[named],
                 given=float(given[index]),

@@ -54,6 +54,7 @@ def findings(run: Run) -> Findings:
         heatmaps={} if heat is None else dict(zip(shown, heat, strict=True)),
         regions=run.regions,
         roi=run.recipe.roi,
+        window=run.recipe.window,
         history=[asdict(epoch) for epoch in run.history],
         best=run.best,
         stages=stages(run),

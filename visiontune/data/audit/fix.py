@@ -12,7 +12,7 @@ from visiontune.data.audit.evidence import Evidence
 from visiontune.data.audit.finding import Finding
 from visiontune.data.audit.shortcuts import AUDITED
 from visiontune.data.layouts.manifest import KNOWN
-from visiontune.data.pin import _cells as cells
+from visiontune.data.pin import cells
 from visiontune.data.samples import Sample
 from visiontune.runtime.errors import BadData
 
