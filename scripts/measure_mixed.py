@@ -1,11 +1,15 @@
 """Measures what labels add to good parts: TrainedAnomaly with 0, 5, 20 and all defective pictures of train, masks and all.
 
-    python scripts/measure_mixed.py DATA --backbone local-dir:PATH [--size 224] [--epochs 6] [--seeds 3] [--masks N ...]
+    python scripts/measure_mixed.py DATA --backbone local-dir:PATH [--size 224] [--epochs 6] [--seeds 3] [--run NAME ...]
                                     [--share val] [--keep FILE] [--write]
 
 One recipe for all. Good parts of train are always there; of its defective pictures the first N of an order drawn by the seed,
-so that more labels come to those before; the others are left out. Beside it the memory alone, which no label changes. AUROC of
-pictures, pixel AUROC, AUPRO and AUPIMO on --share, of raw scores and maps; CPU seconds of everything from the first picture on.
+so that more labels come to those before; the others are left out. Beside it the memory alone, which no label changes, and
+Segment with all masks, 16 epochs, as its recipe has it. AUROC of pictures, pixel AUROC, AUPRO and AUPIMO on --share, of raw
+scores and maps; CPU seconds of everything from the first picture on.
+
+Test is that of DATA, always the same; the other parts are divided anew by each seed, one in five of them into val, and what
+is chosen is chosen on those vals.
 
 A run takes minutes. Each that ends is a line in FILE, with what it found on val and test, and the next call goes on after it;
 only --share is shown. `--write` puts the table into docs/benchmarks.md.
@@ -36,9 +40,10 @@ from torch.nn import functional
 from visiontune.data.batches import label_indices
 from visiontune.data.masks import load_masks
 from visiontune.runtime.roc import auroc
-from visiontune.tune import Recipe, TrainedAnomaly, Unfreeze, finetune, policies, read, split
+from visiontune.tune import Recipe, Segment, TrainedAnomaly, Unfreeze, finetune, policies, read, split
 
-MASKS = ("0", "5", "20", "all")
+SEGMENT = "Segment"
+RUNS = ("0", "5", "20", "all", SEGMENT)
 SHARES = ("val", "test")
 FIGURES = ("AUROC", "pixel AUROC", "AUPRO", "AUPIMO")
 MEMORY = "memory alone"
@@ -51,15 +56,13 @@ def main():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--masks", action="append", choices=MASKS, help="only so many; may be repeated")
+    parser.add_argument("--run", action="append", choices=RUNS, help="only this one; may be repeated")
     parser.add_argument("--share", choices=SHARES, default="val")
     parser.add_argument("--keep", type=Path, default=Path("mixed.jsonl"), metavar="FILE")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = run_missing(
-        given.keep, settings(given), given.masks or MASKS, given.seeds, partial(measure, given)
-    )
+    rows = run_missing(given.keep, settings(given), given.run or RUNS, given.seeds, partial(measure, given))
     lines = table(rows, given)
     print("\n".join(lines))
     if given.write:
@@ -70,10 +73,35 @@ def settings(given):
     return [given.data.name, given.backbone, given.size, given.epochs]
 
 
-def measure(given, masks, seed, store):
+def measure(given, name, seed, store):
     """One run, what it found on val printed."""
-    data = labelled(split(read(given.data)), masks, seed)
-    recipe = Recipe(
+    data = divided(read(given.data), seed)
+    recipe = segment(given, seed) if name == SEGMENT else mixed(given, seed)
+    begun = time.process_time()
+    run = finetune(
+        recipe,
+        labelled(data, "all" if name == SEGMENT else name, seed),
+        out=store / f"{name}-{seed}",
+        store=store / "frames",
+        console=Console(file=io.StringIO()),
+    )
+    row = {"seconds": time.process_time() - begun}
+    for share in SHARES:
+        if name == SEGMENT:
+            row[share] = judged(run, share, lambda features: risks(run.net.head, features))
+            continue
+        row[share] = judged(run, share, run.net.head)
+        if name == RUNS[0]:
+            row[f"{share} {MEMORY}"] = judged(run, share, run.net.head.memory)
+    shutil.rmtree(run.out)
+    found = ", ".join(f"{value:.3f}" for value in row["val"])
+    print(f"{name}, seed {seed}, on val: {found}; {row['seconds']:.0f} CPU s", flush=True)
+    return row
+
+
+def mixed(given, seed):
+    """The recipe good_parts_and_labels."""
+    return Recipe(
         backbone=given.backbone,
         head=TrainedAnomaly(),
         policy=policies.planted(policies.fixed_part(shift=0, turn=0, light=0.15)),
@@ -82,17 +110,26 @@ def measure(given, masks, seed, store):
         epochs=given.epochs,
         seed=seed,
     )
-    begun = time.process_time()
-    console = Console(file=io.StringIO())
-    run = finetune(recipe, data, out=store / f"{masks}-{seed}", store=store / "frames", console=console)
-    row = {"seconds": time.process_time() - begun}
-    for share in SHARES:
-        row[share] = judged(run, share, run.net.head)
-        row[f"{share} {MEMORY}"] = judged(run, share, run.net.head.memory)
-    shutil.rmtree(run.out)
-    found = ", ".join(f"{value:.3f}" for value in row["val"])
-    print(f"{masks} masks, seed {seed}, on val: {found}; {row['seconds']:.0f} CPU s", flush=True)
-    return row
+
+
+def segment(given, seed):
+    """The recipe defect_masks, as measure_segmentation trains it."""
+    return Recipe(
+        backbone=given.backbone,
+        head=Segment(),
+        policy=policies.flat_sheet(),
+        unfreeze=Unfreeze(at=(4, 8)),
+        size=(given.size, given.size),
+        epochs=16,
+        seed=seed,
+    )
+
+
+def divided(data, seed):
+    """The data with the test it comes with, the other parts divided by the seed."""
+    test = {sample.id for sample in split(data) if sample.split == "test"}
+    samples = (replace(sample, split="test" if sample.id in test else None) for sample in data)
+    return split(replace(data, samples=tuple(samples)), seed=seed)
 
 
 def labelled(data, masks, seed):
@@ -102,6 +139,12 @@ def labelled(data, masks, seed):
     chosen = {bad[at] for at in (order if masks == "all" else order[: int(masks)])}
     kept = (s for s in data if s.split != "train" or s.label == data.good or s.id in chosen)
     return replace(data, samples=tuple(kept))
+
+
+def risks(head, features):
+    """Log odds of a defect by Segment, of frames and cells."""
+    raw = head(features)
+    return head.risk(head.logits(raw)), raw[1]
 
 
 def judged(run, share, judge):
@@ -123,14 +166,16 @@ def judged(run, share, judge):
 
 def table(rows, given):
     lines = [f"| masks in train | {' | '.join(FIGURES)} | CPU s |", "|---|" + "---|" * (len(FIGURES) + 1)]
-    for masks in MASKS:
-        some = [row for (name, _), row in rows.items() if name == masks]
+    for name in RUNS:
+        some = [row for (of, _), row in rows.items() if of == name]
         if not some:
             continue
-        if masks == MASKS[0]:
+        if name == RUNS[0]:
             lines.append(line(MEMORY, [row[f"{given.share} {MEMORY}"] for row in some], ""))
         seconds = f"{np.mean([row['seconds'] for row in some]):.0f}"
-        lines.append(line(masks, [row[given.share] for row in some], seconds))
+        lines.append(
+            line("all, Segment" if name == SEGMENT else name, [row[given.share] for row in some], seconds)
+        )
     return lines
 
 
@@ -148,8 +193,9 @@ def write(lines, given):
         "## Good parts and some labels",
         "",
         f"`scripts/measure_mixed.py`, {date.today()}, {given.data.name}, {given.share}, {given.size} px, "
-        f"{Path(given.backbone).name}, {given.epochs} epochs of the head, backbone closed, one split, mean of seeds (lowest .. "
-        f"highest). {platform.machine()}, one thread of a machine shared with other work, torch {torch.__version__}, timm "
+        f"{Path(given.backbone).name}, {given.epochs} epochs of the head, backbone closed; "
+        "mean of seeds (lowest .. highest), of which each divides train and val anew; chosen on these vals. "
+        f"{platform.machine()}, one thread of a machine shared with other work, torch {torch.__version__}, timm "
         f"{timm.__version__}.",
         "",
         *lines,

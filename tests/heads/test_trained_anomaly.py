@@ -8,7 +8,7 @@ from torch.nn import functional
 from visiontune.heads import Labels, Pyramid, TrainedAnomaly
 from visiontune.heads.feature_noise import noised
 from visiontune.heads.memory import highest
-from visiontune.heads.trained_anomaly import BEYOND, FAR, PLANTED, STEEP, marks, stretched
+from visiontune.heads.trained_anomaly import BEYOND, FAR, LEVELLED, PLANTED, STEEP, marks, stretched
 from visiontune.runtime.errors import BadRecipe
 
 PYRAMID = Pyramid(pooled=5, channels=(3, 4, 6), strides=(4, 8, 16), size=(48, 64))
@@ -43,11 +43,11 @@ DRAWN = MARKED * PLANTED
 
 
 @pytest.mark.parametrize("real", [False, True])
-def test_before_training_it_says_how_far_a_cell_is_beside_its_frame(real):
+def test_before_training_it_says_how_far_a_cell_is_half_of_it_beside_its_frame(real):
     net, features = made(real=real).eval(), parts(5, seed=1)
     frames, cells = net(features)
     far = net.memory(features)[1].double().log().detach().numpy()
-    expected = STEEP * (far - far.mean(axis=(1, 2), keepdims=True)) + FAR
+    expected = STEEP * (far - LEVELLED * far.mean(axis=(1, 2), keepdims=True)) + FAR
     assert np.allclose(cells.detach().numpy(), expected, atol=1e-3)
     assert torch.allclose(frames, highest(cells.flatten(1)))
 
@@ -108,6 +108,19 @@ def test_without_a_real_defect_in_train_nothing_else_speaks():
     for layer in (net.knowledge, net.frame):
         torch.nn.init.normal_(layer.weight, std=5)
     assert all(torch.equal(one, other.detach()) for one, other in zip(before, net(features), strict=True))
+
+
+def test_what_real_defects_taught_counts_by_the_weight():
+    net, features = made(real=True).eval(), parts(3, seed=4)
+    silent = net(features)[0].detach()
+    for layer in (net.knowledge, net.frame):
+        torch.nn.init.normal_(layer.weight, std=5)
+    loud = net(features)[0].detach()
+    assert torch.allclose(net.weighed(features, (0.0, 1.0)), torch.stack([silent, loud], dim=1))
+    assert not torch.allclose(silent, loud, atol=0.1)
+    for weight, expected in ((0.0, silent), (0.5, net.weighed(features, (0.5,))[:, 0])):
+        net.weight.fill_(weight)
+        assert torch.equal(net(features)[0], expected)
 
 
 def test_some_steps_teach_what_is_far():

@@ -20,6 +20,7 @@ def small():
         patch.setattr(demo, "PARTS", 40)
         patch.setattr(demo, "PIXELS", 64)
         patch.setattr(demo, "RECIPE", replace(demo.RECIPE, size=(64, 64), epochs=2, batch=8))
+        patch.setattr(demo, "GOOD_ONLY", replace(demo.GOOD_ONLY, backbone="test_efficientnet", size=(64, 64)))
         yield demo
 
 
@@ -89,6 +90,23 @@ def test_the_command_passes_its_folder_on(monkeypatch, tmp_path):
     from visiontune.cli import main
 
     asked = []
-    monkeypatch.setattr(demo, "demo", asked.append)
+    monkeypatch.setattr(demo, "demo", lambda out, good_only: asked.append((out, good_only)))
     assert main(["demo", "--out", str(tmp_path / "here")]) == 0
-    assert asked == [tmp_path / "here"]
+    assert main(["demo", "--good-only", "--out", str(tmp_path / "here")]) == 0
+    assert asked == [(tmp_path / "here", False), (tmp_path / "here", True)]
+
+
+def test_from_good_parts_alone_it_says_what_is_certified_and_what_is_not_known(small, shown):
+    """In the folder of the other demo, with its parts."""
+    _, _, out = shown
+    console = Console(file=io.StringIO(), width=200)
+    model = small.demo(out, good_only=True, console=console)
+    said = console.file.getvalue()
+    steps = [line.split()[1] for line in said.splitlines() if line[:2] in ("1 ", "2 ", "3 ", "4 ", "5 ")]
+    assert steps == ["Paint", "Remember", "Calibrate", "Export", "Judge"]
+    assert "escapes: unknown" in said and "planted defects, an estimate" in said
+    assert "visiontune copy good_parts_only" in said
+    card = Inspector(model).card
+    assert card.task == "anomaly" and card.bands.evidence["overkill"]["parts"] > 0
+    counts = card.data["counts"]
+    assert not counts["train"]["defective"] and not counts["val"]["defective"] and counts["test"]["defective"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from visiontune import Inspector
+from visiontune import Bands, Inspector
 from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN, load_masks
 from visiontune.data.painter import paint_folder
 from visiontune.runtime.errors import BadRecipe
@@ -28,6 +28,10 @@ from visiontune.tune import (
 from visiontune.tune.beside_memory import beside, lowest_gain
 from visiontune.tune.feeds import Share
 from visiontune.tune.good_shares import MOST, often, with_planted
+from visiontune.tune.planted_escapes import with_estimate
+from visiontune.tune.promise import ESTIMATE
+from visiontune.tune.verdicts import in_sentences
+from visiontune.tune.weigh import WEIGHTS
 
 TARGET = {"escapes": 0.2, "overkill": 0.2, "confidence": 0.8}
 
@@ -93,7 +97,24 @@ def test_from_good_parts_alone_it_ranks_defects_that_it_has_never_seen(alone):
     assert auroc(judged.severity.astype(float), judged.labels != 0) > 0.6
     assert float(run.net.head.real) == 0
     assert run.bands.evidence["escapes"].startswith("unknown")
+    assert float(run.net.head.weight) == 1
     assert len(np.unique(judged.severity)) == len(judged.severity)
+
+
+def test_where_escapes_are_unknown_planted_defects_estimate_them_and_promise_nothing(alone):
+    run, _ = alone
+    evidence = Inspector(run.model).card.bands.evidence
+    found = evidence[ESTIMATE]
+    assert 0 <= found["passed"] <= found["pictures"] and found["pictures"] > 10 and len(found) == 2
+    assert isinstance(evidence["escapes"], str)
+    said = f"{found['passed']} of {found['pictures']} pass; real ones may do otherwise"
+    assert said in "\n".join(in_sentences(run.bands))
+    page = " ".join(run.report().read_text("utf-8").split())
+    assert f"An estimate, no promise: of {found['pictures']} defects planted on good parts of val" in page
+    never = Bands(review_from=2.0, reject_from=2.0, evidence=evidence)
+    assert with_estimate(run, never).evidence[ESTIMATE]["passed"] == found["pictures"]
+    by_hand = Bands(review_from=0.5, reject_from=0.5)
+    assert with_estimate(run, by_hand) is by_hand
 
 
 def test_it_is_judged_beside_its_memory_on_planted_defects(alone):
@@ -138,6 +159,13 @@ def test_masks_and_labels_and_an_open_stage_in_one_run(recipe, parts, tmp_path):
     opening = replace(recipe, unfreeze=Unfreeze(at=(1,)), epochs=2)
     run, said = tuned(opening, data, tmp_path / "whole")
     assert float(run.net.head.real) > 1 and run.phases[-1].open == 1
+    judged, tried = run.judge("val"), []
+    for weight in WEIGHTS:
+        with torch.inference_mode():
+            features = run.net.features(run.net.normalised(torch.from_numpy(np.asarray(run.pictures("val")))))
+            found = run.net.head.weighed(features, (weight,))[:, 0].double().numpy()
+        tried.append(auroc(found, judged.labels != 0))
+    assert float(run.net.head.weight) == WEIGHTS[int(np.argmax(tried))] and "counts by" in said
     assert run.metrics["beside_memory"]["on"] == "defects of val" and "defects of val" in said
     assert "The trained head beside the memory it stands on" in run.report().read_text("utf-8")
     assert run.calibrate(**TARGET).evidence["escapes"]["parts"] > 0

@@ -10,8 +10,12 @@ MORE = """\
 Paints machined parts with and without defects, fine-tunes a small network, sets the bands, exports one ONNX file and
 judges parts that were never seen with that file. A few minutes on two cores; needs no network and no data of yours.
 
+With --good-only it learns from good parts alone, as on the first day of a line: it certifies how many good parts are
+rejected, says that escapes are unknown, and estimates them on planted defects.
+
 example:
   visiontune demo --out demo
+  visiontune demo --good-only --out demo
 """
 
 
@@ -26,11 +30,12 @@ def add(commands: Commands) -> None:
         metavar="DIR",
         help="where to work (default: visiontune-demo)",
     )
+    added.add_argument("--good-only", action="store_true", help="learn from good parts alone")
 
 
 def run(given: Given) -> int:
     """Runs the demo."""
     from visiontune.tune.demo import demo  # the lab: heavy, and perhaps not installed
 
-    demo(given.out)
+    demo(given.out, good_only=given.good_only)
     return OK

@@ -19,6 +19,7 @@ RIDGE = 0.01  # of a channel's variance, added to it: what never varied must not
 LARGEST = 8_000_000  # numbers for all places together, 32 MB; beyond it only variances are kept
 PEAK = 200  # the frame's score is the mean of its highest cells, one in so many
 CHUNK = 64  # cells or places that the fit works on at once: its memory is mostly that of the backbone
+NEAR = 256  # cells compared with the memory at once: their distances stay in a core's cache, which is four times as fast
 
 
 class MemoryNet(ScoredNet):
@@ -65,7 +66,12 @@ class MemoryNet(ScoredNet):
 
     def apart(self, rows: Tensor) -> Tensor:
         """Distance of whitened vectors (N, h w, d) to the nearest that is kept, (N, h w), about 1 for good ones."""
-        nearest = (self.squares - 2 * (rows @ self.bank.T)).amin(dim=2)
+        if torch.compiler.is_exporting():
+            nearest = (self.squares - 2 * (rows @ self.bank.T)).amin(dim=2)
+        else:
+            some = rows.reshape(-1, rows.shape[2]).split(NEAR)
+            found = [torch.addmm(self.squares, one, self.bank.T, alpha=-2).amin(dim=1) for one in some]
+            nearest = torch.cat(found).reshape(rows.shape[:2])
         apart = (rows.square().sum(dim=2) + nearest).clamp(min=0) / self.bank.shape[1]
         return apart.sqrt()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -21,7 +21,13 @@ from visiontune.heads.segment import MASKED
 from visiontune.runtime.errors import BadRecipe
 
 PLANTED = 2  # in a mask: drawn by a policy
-STEEP, FAR = 8.0, -6.0  # log odds for a cell's distance e times that of its frame's mean, and at that mean
+LEVELLED = (
+    0.5  # share of a frame's mean that is taken off its cells: the whole of it would hide what is large
+)
+STEEP, FAR = (
+    8.0,
+    -6.0,
+)  # log odds for a cell's distance e times another's, and where it is 1 in a frame whose mean is 1
 BEYOND = 5.0  # log odds from which on severity rises by their logarithm
 
 
@@ -84,13 +90,15 @@ class TrainedAnomaly:
 class TrainedAnomalyNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w): log odds of a defect.
 
-    A cell begins with the logarithm of its distance to the memory, less the mean of that over the frame: light and texture
-    that differ all over a frame are then no defect. A discriminator on whitened features adds to it. What it says by planted
-    defects and noise is bounded by `trust`: it would else become a detector of planted defects. A second output, and one for
-    the frame, learn from real defects and good parts alone; their bound grows with the number of real ones, from silence.
+    A cell begins with the logarithm of its distance to the memory, less half of the mean of that over the frame: light and
+    texture that differ all over a frame are then hardly a defect, one that covers much of the frame still is. A discriminator
+    on whitened features adds to it. What it says by planted defects and noise is bounded by `trust`: it would else become a
+    detector of planted defects. A second output, and one for the frame, learn from real defects and good parts alone; their
+    bound grows with the number of real ones, from silence, and so much of them counts as `weight` says, 0..1, set on val.
     """
 
     real: Tensor
+    weight: Tensor
 
     def __init__(self, options: TrainedAnomaly, features: Pyramid, labels: Labels) -> None:
         super().__init__()
@@ -99,6 +107,7 @@ class TrainedAnomalyNet(ScoredNet):
         depth, hidden = self.memory.bank.shape[1], options.hidden
         # a few real defects are easily learned by heart; how far they may move a score grows with their number
         self.register_buffer("real", torch.tensor(options.trust * math.sqrt(sum(labels.counts[1:]))))
+        self.register_buffer("weight", torch.ones(()))
         self.steep = nn.Parameter(torch.tensor(STEEP))
         self.far = nn.Parameter(torch.tensor(FAR))
         self.adaptor = nn.Conv2d(depth, hidden, 1)
@@ -132,16 +141,25 @@ class TrainedAnomalyNet(ScoredNet):
         """Scores of cells (N, h, w) by distance and what planted defects taught; hidden features. White is (N, d, h, w)."""
         rows = white.flatten(2).transpose(1, 2)
         far = self.memory.apart(rows).clamp(min=LEAST).log().reshape(-1, 1, *white.shape[2:])
-        contrast = far - far.mean(dim=(2, 3), keepdim=True)
-        hidden = self.mix(torch.cat([self.adaptor(white), far, contrast], dim=1))
+        mean = far.mean(dim=(2, 3), keepdim=True)
+        hidden = self.mix(torch.cat([self.adaptor(white), far, far - mean], dim=1))
         moved = bounded(self.suspicion(hidden), self.options.trust)
-        return (self.steep * contrast + self.far + moved)[:, 0], hidden
+        return (self.steep * (far - LEVELLED * mean) + self.far + moved)[:, 0], hidden
 
-    def known(self, suspected: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of frames and cells with what real defects taught."""
-        cells = suspected + bounded(self.knowledge(hidden)[:, 0], self.real)
+    def known(
+        self, suspected: Tensor, hidden: Tensor, weight: Tensor | float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of frames and cells with what real defects taught, weighed by `weight` in place of the head's own."""
+        share = self.weight if weight is None else weight
+        cells = suspected + share * bounded(self.knowledge(hidden)[:, 0], self.real)
         seen = torch.cat([hidden.amax(dim=(2, 3)), hidden.mean(dim=(2, 3))], dim=1)
-        return self.score(cells) + bounded(self.frame(seen)[:, 0], self.real), cells
+        return self.score(cells) + share * bounded(self.frame(seen)[:, 0], self.real), cells
+
+    def weighed(self, features: tuple[Tensor, ...], weights: Sequence[float]) -> Tensor:
+        """Scores of the frames with each of the weights, (N, w)."""
+        vectors = self.memory.vectors(features)
+        judged = self.judge(self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape))
+        return torch.stack([self.known(*judged, weight=weight)[0] for weight in weights], dim=1)
 
     def score(self, cells: Tensor) -> Tensor:
         """Scores of frames (N,) by those of their highest cells."""

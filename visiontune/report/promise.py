@@ -11,6 +11,7 @@ from visiontune.report.words import asked, at_most, counted, printable, whole
 
 ESCAPES, OVERKILL, WRONG = "escapes", "overkill", "wrong kind among passed"
 HELD = "review or reject of good parts"
+ESTIMATE = "planted defects, an estimate"
 # name in the evidence: (what happens at most so often, what was counted, a miss)
 PHRASES = {
     ESCAPES: ("of defective parts pass", "defective part", "passed"),
@@ -67,10 +68,21 @@ def headline(findings: Findings) -> Headline:
         title = f"Set by costs: {cost} per million parts on val ({printable(evidence['costs'])})."
         return Headline(None, "By cost", title, found)
     if isinstance(evidence.get(ESCAPES), str):
-        title = "How many defective parts pass is not known: val holds none. " + first.sentence
+        title = (
+            f"How many defective parts pass is not known: val holds none. {first.sentence}{planted(evidence)}"
+        )
         return Headline(None, "Escapes unknown", title, found)
     badge = "Certified" if first.kept else "Not certified"
     return Headline(first.kept, badge, first.sentence, found, kinds(evidence))
+
+
+def planted(evidence: Mapping[str, Any]) -> str:
+    """What planted defects tell where no real one is known: an estimate, and no promise."""
+    found = evidence.get(ESTIMATE)
+    if not isinstance(found, Mapping):
+        return ""
+    said = f" An estimate, no promise: of {counted(found['pictures'], 'defect')} planted on good parts of val"
+    return f"{said}, {found['passed'] or 'none'} passed; real ones may do otherwise."
 
 
 def kinds(evidence: Mapping[str, Any]) -> tuple[str, ...]:

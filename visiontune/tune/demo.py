@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from visiontune.data.painter import paint_folder
-from visiontune.data.policies import flat_sheet
+from visiontune.data.policies import flat_sheet, none
 from visiontune.data.read import read
-from visiontune.data.samples import Sample
-from visiontune.heads import Classify
+from visiontune.data.samples import Dataset, Sample
+from visiontune.data.splits import split
+from visiontune.heads import Anomaly, Classify
 from visiontune.runtime.inspector import Inspector
 from visiontune.runtime.measure import measure
 from visiontune.runtime.verdict import Verdict
@@ -35,14 +37,26 @@ RECIPE = Recipe(
     lr=5e-3,
     weight_decay=0.05,
 )
+GOOD_ONLY = replace(
+    RECIPE,
+    backbone="mobilenetv2_035",  # of small ones it sees most with random weights
+    head=Anomaly(memory=500),
+    policy=none(),
+    unfreeze=Unfreeze.never(),
+    epochs=None,
+)
 PARTS, EXPOSURES, PIXELS = 1600, 1, 160
+RANDOM = (
+    "No pretrained weights ship with visiontune: this demo starts from random ones, and a real job should not"
+)
 
 
-def demo(out: Path, *, console: Console | None = None) -> Path:
+def demo(out: Path, *, good_only: bool = False, console: Console | None = None) -> Path:
     """Runs the demo in the folder `out` and gives the path of the exported model. Says each step as it goes.
 
-    A demo that was cut off goes on where it was, one that was done makes its model anew from the weights it has. Raises BadData
-    where `out` holds other parts.
+    `good_only` is the first day of a line: the same parts, but no defect in train and val. Both may share a folder. A demo
+    that was cut off goes on where it was, one that was done makes its model anew from the weights it has. Raises BadData where
+    `out` holds other parts.
     """
     console = console or Console()
     console.print(f"[bold]1 Paint[/] {PARTS} machined parts, each under its own light")
@@ -58,11 +72,21 @@ def demo(out: Path, *, console: Console | None = None) -> Path:
         )
     data = read(folder)
     console.print(f"  {data.layout}", highlight=False)
-    console.print(
-        f"[bold]2 Fine-tune[/] {RECIPE.backbone} at {RECIPE.size[0]} x {RECIPE.size[1]} px. "
-        "No pretrained weights ship with visiontune: this demo starts from random ones, and a real job should not"
+    recipe = GOOD_ONLY if good_only else RECIPE
+    network = f"{recipe.backbone} at {recipe.size[0]} x {recipe.size[1]} px"
+    if good_only:
+        data = first_day(data)
+        console.print(
+            "  defective parts of train and val are left aside; those of test stay, to be judged at the end"
+        )
+        console.print(
+            f"[bold]2 Remember[/] what good parts look like to {network}; nothing is trained. {RANDOM}"
+        )
+    else:
+        console.print(f"[bold]2 Fine-tune[/] {network}. {RANDOM}")
+    run = finetune(
+        recipe, data, out=out / ("run_good_only" if good_only else "run"), resume=True, console=console
     )
-    run = finetune(RECIPE, data, out=out / "run", resume=True, console=console)
     console.print(
         "[bold]3 Calibrate[/] on the val share: what may be promised, and what the data cannot certify"
     )
@@ -83,8 +107,16 @@ def demo(out: Path, *, console: Console | None = None) -> Path:
         found = measure(inspector, test, progress=step)
     console.print(verdicts(inspector, list(test)[:: max(1, len(test) // 12)][:12]))
     console.print(str(found), highlight=False, markup=False, soft_wrap=True)
-    console.print(ending(model, report), highlight=False, soft_wrap=True)
+    copied = "good_parts_only" if good_only else "surface_defects"
+    console.print(ending(model, report, copied), highlight=False, soft_wrap=True)
     return model
+
+
+def first_day(data: Dataset) -> Dataset:
+    """The data of a line that has seen no defect yet: those of train and val are left out."""
+    known = split(data)
+    kept = tuple(sample for sample in known if sample.split == "test" or sample.label == known.good)
+    return replace(known, samples=kept)
 
 
 def verdicts(inspector: Inspector, samples: Sequence[Sample]) -> Table:
@@ -106,8 +138,8 @@ def verdicts(inspector: Inspector, samples: Sequence[Sample]) -> Table:
     return table
 
 
-def ending(model: Path, report: Path) -> str:
-    """Where things are, and how to go on."""
+def ending(model: Path, report: Path, recipe: str) -> str:
+    """Where things are, and how to go on with a copy of `recipe`."""
     shown = shlex.quote(os.fspath(model))
     return (
         f"\nmodel   {model}\nreport  {report}\nrun     {model.parent / 'run.json'}\n\n"
@@ -117,5 +149,5 @@ def ending(model: Path, report: Path) -> str:
         '    verdict = inspector("frame.png")      # or RGB uint8 (H, W, 3)\n'
         "    print(verdict.decision, verdict.severity, verdict.kind)\n\n"
         f"or in the terminal: visiontune inspect {shown} FRAMES...; visiontune card {shown}\n"
-        "Your own pictures: visiontune copy surface_defects my_recipe.py; python my_recipe.py DATA --out DIR"
+        f"Your own pictures: visiontune copy {recipe} my_recipe.py; python my_recipe.py DATA --out DIR"
     )

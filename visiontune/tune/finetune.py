@@ -48,6 +48,7 @@ from visiontune.tune.tiled_net import TiledNet
 from visiontune.tune.tiled_share import tiled
 from visiontune.tune.trainer import make_trainer, quiet, settings, stoppable
 from visiontune.tune.unfreeze import Phase
+from visiontune.tune.weigh import weigh
 
 
 @keeping_memory()
@@ -213,6 +214,8 @@ def finetune(
         console=console,
     )
     if isinstance(run.net.head, TrainedAnomalyNet):
+        if len(shares["val"].data) == len(data.share("val")):  # none are planted there
+            weigh(run.net, run.net.head, shares["val"], console=console)
         note_memory(run, shares["val"], remembered)
     return run
 

@@ -12,6 +12,7 @@ from visiontune.runtime import binomial
 
 HELD = "review or reject of good parts"  # names in the evidence
 UNKNOWN = "unknown: val holds no defective part"  # what it says of escapes then
+ESTIMATE = "planted defects, an estimate"  # the name in the evidence of what is said of them beside it
 KINDS = "kinds"  # the name in the evidence of what is said of each kind by itself
 
 
@@ -89,10 +90,12 @@ def sentence(evidence: dict[str, Any]) -> list[str]:
     lines = []
     for name, found in evidence.items():
         if found == UNKNOWN:
-            lines.append(f"{name}: {found}; plant some to estimate them (visiontune pod)")
+            lines.append(f"{name}: {found}; visiontune pod tells them by size, from planted defects")
         if not isinstance(found, dict):
             continue
-        if name == KINDS:
+        if name == ESTIMATE:
+            lines.append(f"{name}: {found['passed']} of {found['pictures']} pass; real ones may do otherwise")
+        elif name == KINDS:
             lines += [f"  {kind}: {in_words(one, evidence['confidence'])}" for kind, one in found.items()]
         else:
             lines.append(f"{name}: {in_words(found, evidence['confidence'])}")

@@ -36,6 +36,7 @@ from visiontune.tune.kind_costs import KindCosts
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.learning_curve import LearningCurve
 from visiontune.tune.net import Net, together
+from visiontune.tune.planted_escapes import with_estimate
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
 from visiontune.tune.recipe import Recipe
@@ -131,7 +132,8 @@ class Run:
         temperature = temper(self.net.head, self.logits("val"), labels)
         judged = self.judge("val")
         good = self.data.good is not None
-        self.bands = asked_bands(judged, target, good=good, costs=costs, prevalence=prevalence)
+        bands = asked_bands(judged, target, good=good, costs=costs, prevalence=prevalence)
+        self.bands = with_estimate(self, bands)
         predicted = judged.kinds.argmax(axis=1)
         for name in ("proof", "precisions"):  # of files with other bands
             self.metrics.pop(name, None)
