@@ -20,7 +20,7 @@ def small():
         patch.setattr(demo, "PARTS", 40)
         patch.setattr(demo, "PIXELS", 64)
         patch.setattr(demo, "RECIPE", replace(demo.RECIPE, size=(64, 64), epochs=2, batch=8))
-        patch.setattr(demo, "GOOD_ONLY", replace(demo.GOOD_ONLY, backbone="test_efficientnet", size=(64, 64)))
+        patch.setattr(demo, "GOOD_ONLY", replace(demo.GOOD_ONLY, size=(64, 64)))
         yield demo
 
 
@@ -37,7 +37,7 @@ def test_it_says_every_step(shown):
     _, said, _ = shown
     steps = [line for line in said.splitlines() if line[:2] in ("1 ", "2 ", "3 ", "4 ", "5 ")]
     assert [line.split()[1] for line in steps] == ["Paint", "Fine-tune", "Calibrate", "Export", "Judge"]
-    assert "starts from random ones" in " ".join(said.split())
+    assert "has seen painted pictures only" in " ".join(said.split())
 
 
 def test_it_ends_with_verdicts_the_paths_and_how_to_embed(shown):
