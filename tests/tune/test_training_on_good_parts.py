@@ -105,7 +105,7 @@ def test_where_escapes_are_unknown_planted_defects_estimate_them_and_promise_not
     run, _ = alone
     evidence = Inspector(run.model).card.bands.evidence
     found = evidence[ESTIMATE]
-    assert 0 <= found["passed"] <= found["pictures"] and found["pictures"] > 10 and len(found) == 2
+    assert 0 <= found["passed"] <= found["pictures"] and found["pictures"] > 3 and len(found) == 2
     assert isinstance(evidence["escapes"], str)
     said = f"{found['passed']} of {found['pictures']} pass; real ones may do otherwise"
     assert said in "\n".join(in_sentences(run.bands))

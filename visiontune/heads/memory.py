@@ -69,7 +69,7 @@ class MemoryNet(ScoredNet):
         if torch.compiler.is_exporting():
             nearest = (self.squares - 2 * (rows @ self.bank.T)).amin(dim=2)
         else:
-            some = rows.reshape(-1, rows.shape[2]).split(NEAR)
+            some = torch.split(rows.reshape(-1, rows.shape[2]), NEAR)
             found = [torch.addmm(self.squares, one, self.bank.T, alpha=-2).amin(dim=1) for one in some]
             nearest = torch.cat(found).reshape(rows.shape[:2])
         apart = (rows.square().sum(dim=2) + nearest).clamp(min=0) / self.bank.shape[1]
