@@ -208,6 +208,19 @@ def test_a_view_that_lost_every_object_is_unknown(share):
     assert {(1,), ()} <= seen
 
 
+@pytest.mark.parametrize(("moved", "kind"), [(0.25, 1), (0.5, IGNORE)])
+def test_what_a_view_leaves_of_a_box_is_ignored_if_it_is_less_than_a_quarter(share, moved, kind):
+    corners = np.array([[8, 1, 20, 11], [4, 1, 7, 5]], np.float32)  # the first is moved out of the right edge
+    boxes = BoxTargets.of([Boxes(corners, np.array([1, 0]), True)] * N)
+    away = Policy("away", (Step("Affine", translate_percent=(moved, moved)),))
+    found = Views(share, load(share, FIT), policy=away, seed=0, view=0, boxes=boxes)[3]["boxes"]
+    told = dict(zip(map(tuple, found.corners.round(3).tolist()), found.kinds.tolist(), strict=True))
+    across, down = 20 * moved, 24 * moved  # the mirrored border shows them again, elsewhere
+    assert told[8 + across, 1 + down, 20, 11 + down] == kind
+    assert told[4 + across, 1 + down, 7 + across, 5 + down] == 0
+    assert found.known
+
+
 def test_boxes_are_bit_equal_for_any_number_of_workers(share):
     views = Views(share, load(share, FIT), policy=EVERYTHING, seed=5, view=2, boxes=boxes_of_all())
     ways = [list(training_batches(views, batch=BATCH, seed=5, epoch=2, workers=w)) for w in (0, 2)]

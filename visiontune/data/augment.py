@@ -84,6 +84,7 @@ def augment(
     if mask is not None:
         data["mask"] = mask
     source = np.arange(0 if boxes is None else len(boxes))
+    left = np.ones(len(source))
     if boxes is not None:
         data["bboxes"] = numbered(np.clip(np.asarray(boxes, np.float64) / scale, 0, 1))
     with one_thread():
@@ -101,12 +102,14 @@ def augment(
             before = data.get("bboxes")
             data = transform(**data)
             if before is not None and data["bboxes"] is not before:
-                data["bboxes"], source = tidied(data["bboxes"], source, scale)
+                data["bboxes"], rows, seen = tidied(data["bboxes"], scale)
+                source, left = source[rows], left[rows] * seen
     return Augmented(
         image=own(data["image"], image),
         mask=None if mask is None else own(data["mask"], mask),
         boxes=None if boxes is None else data["bboxes"][:, :4] * scale,
         kinds=None if kinds is None else tuple(kinds[index] for index in source.tolist()),
+        left=None if boxes is None else left,
     )
 
 
@@ -170,22 +173,25 @@ def numbered(boxes: Boxes) -> Boxes:
     return np.column_stack([boxes, np.arange(len(boxes))])
 
 
-def tidied(boxes: Boxes, source: NDArray[np.int64], scale: Boxes) -> tuple[Boxes, NDArray[np.int64]]:
-    """Boxes after a step (K', 5), clipped, numbered anew, without those that left the picture; their sources.
+def tidied(boxes: Boxes, scale: Boxes) -> tuple[Boxes, NDArray[np.int64], Boxes]:
+    """Boxes after a step (K', 5), clipped, numbered anew, without those that left the picture; the numbers they had, and what
+    share of each the step left in the picture.
 
     A mirrored border gives a second box to a defect near it. Where the two touch they are one thing to look
-    at, and become one box.
+    at, and become one box; as much is left of it as of the one of which more is.
     """
-    clipped = np.column_stack([np.clip(boxes[:, :4], 0, 1), boxes[:, 4:]])
-    sides = (clipped[:, 2:4] - clipped[:, :2]) * scale[:2]
-    clipped = joined(clipped[(sides > 0).all(1)], 1 / scale[:2])
+    inside = np.clip(boxes[:, :4], 0, 1)
+    sides = inside[:, 2:4] - inside[:, :2]
+    some = (sides > 0).all(1)
+    left = sides[some].prod(1) / (boxes[some, 2:4] - boxes[some, :2]).prod(1)
+    clipped = joined(np.column_stack([inside[some], boxes[some, 4], left]), 1 / scale[:2])
     sides = (clipped[:, 2:4] - clipped[:, :2]) * scale[:2]
     clipped = clipped[(sides >= LEAST_SIDE).all(1)]
-    return numbered(clipped[:, :4]), source[clipped[:, 4].astype(np.int64)]
+    return numbered(clipped[:, :4]), clipped[:, 4].astype(np.int64), clipped[:, 5]
 
 
 def joined(boxes: Boxes, slack: Boxes) -> Boxes:
-    """`boxes` with those of the same number that touch (within `slack`, one pixel) as their common box."""
+    """`boxes` with those of one number (fifth) that touch (within `slack`, one pixel) as one box; of their sixth the larger."""
     if len(np.unique(boxes[:, 4])) == len(boxes):
         return boxes
     kept: list[Boxes] = []
@@ -193,7 +199,7 @@ def joined(boxes: Boxes, slack: Boxes) -> Boxes:
         for other in kept:
             low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:4], other[2:4])
             if box[4] == other[4] and (low <= high + slack).all():
-                other[:2], other[2:4] = np.minimum(box[:2], other[:2]), np.maximum(box[2:4], other[2:4])
+                other[:2], other[2:] = np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])
                 break
         else:
             kept.append(box.copy())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from visiontune.data.box_targets import NOWHERE, Boxes, BoxTargets, padded
+from visiontune.data.box_targets import IGNORE, NOWHERE, PART, Boxes, BoxTargets, padded
 from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN
 from visiontune.data.policy import Augmented, Policy, view_seed
@@ -129,10 +129,13 @@ def still_true(mask: NDArray[np.uint8] | None, seen: NDArray[np.uint8] | None) -
 def still_there(boxes: Boxes, seen: Augmented) -> Boxes:
     """The boxes of a view, cut at its edges; unknown where it lost every object that the picture has.
 
-    What is left of the last one may be too little for a box, and yet be seen: nobody knows.
+    What is left of the last one may be too little for a box, and yet be seen: nobody knows. Of a box of which the edge left
+    less than a quarter nobody knows either: it is to be ignored. So no box is an empty corner of the frame round a turned
+    object: what touches all four sides of its frame leaves no corner of a quarter of it empty.
     """
-    assert seen.boxes is not None and seen.kinds is not None
-    found = Boxes(seen.boxes.astype(np.float32), np.array(seen.kinds, np.int64), boxes.known)
+    assert seen.boxes is not None and seen.kinds is not None and seen.left is not None
+    kinds = np.where(seen.left < PART, IGNORE, np.array(seen.kinds, np.int64))
+    found = Boxes(seen.boxes.astype(np.float32), kinds, boxes.known)
     lost = (boxes.kinds >= 0).any() and not (found.kinds >= 0).any()
     return NOWHERE if lost else found
 

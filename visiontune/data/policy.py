@@ -54,12 +54,14 @@ class Augmented:
             left the picture is gone; where the border mirrors a part of a defect, a box away from the
             original one is its own.
     kinds   one entry per box of `boxes`, from the entries given; None where none were given.
+    left    float64 (K',), above 0 and at most 1: what share of its area the view's edge left of each box; None as `boxes`.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8] | None = None
     boxes: NDArray[np.float64] | None = None
     kinds: tuple[Any, ...] | None = None
+    left: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

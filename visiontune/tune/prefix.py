@@ -33,7 +33,7 @@ from visiontune.tune.net import Net
 
 GIGABYTE = 10**9
 LARGEST = 6e4  # float16 ends at 65504
-FORMAT = 2  # raise it when the files come to hold other bytes for the same tensors
+FORMAT = 3  # raise it when the files come to hold other bytes for the same tensors
 HALF: np.dtype[Any] = np.dtype(np.float16)
 SINGLE: np.dtype[Any] = np.dtype(np.float32)
 EXACT = 1e-4  # largest relative difference between both ways that a check accepts; they are usually bit-equal
