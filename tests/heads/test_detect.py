@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from visiontune.heads import Detect, Labels, Pyramid
-from visiontune.heads.detect import BOX_WORD, RARE, SCORE_WORD
+from visiontune.heads.detect import RARE
 from visiontune.heads.levels import Levels, centres
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD
 from visiontune.runtime.errors import BadRecipe
 
 LABELS = Labels(classes=("good", "crack", "pit"), good="good", counts=(9, 9, 9), kinds=("pit", "crack"))

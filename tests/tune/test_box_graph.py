@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
 from visiontune.heads import Detect, Labels, Pyramid
-from visiontune.heads.detect import BOX_WORD, SCORE_WORD
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD
 from visiontune.runtime.model import open_session
 from visiontune.runtime.regions import roi_pixels
 from visiontune.tune.box_graph import add_boxes
@@ -66,7 +66,7 @@ def test_what_stays_is_what_torch_leaves(data):
         n, CELLS, KINDS
     )
     found = said(boxes, scores, most=most)
-    for here, there in zip(found, head(most).left(boxes, scores), strict=True):
+    for here, there in zip(found, head(most).suppression.left(boxes, scores), strict=True):
         assert here.shape == there.shape and here.dtype == there.numpy().dtype
         assert (here == there.numpy()).all()
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from visiontune import Inspector
 from visiontune.data.fit import Fit
+from visiontune.data.tiles import Grid
 from visiontune.heads import Detect, Labels, Pyramid
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import InputSpec
@@ -23,6 +24,7 @@ from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
 from visiontune.tune.prove_boxes import PIXELS, SCORE, prove_boxes
 from visiontune.tune.pyramid import taps
+from visiontune.tune.tiled_net import TiledNet
 
 SIZE = (64, 64)
 CLASSES = ("good", "bright", "dark")
@@ -123,6 +125,27 @@ def test_it_finds_what_it_saw(net):
     with torch.inference_mode():
         before = untrained().eval().answers(batch["frames"])
     assert slow_average_precision(batch, before, 0) < 0.1
+
+
+def test_squares_on_seams_are_found_and_parts_of_them_are_not_shown(net):
+    """Tiles begin at 0, 32, 64 and 96, and share 32 pixels: every square lies over a seam, and is whole in a tile."""
+    tiled = TiledNet(net, Grid((64, 160), 64, 32))
+    rng, total = np.random.default_rng(0), 24
+    found = shown = unowned = 0
+    for _ in range(total):
+        frame = rng.integers(110, 146, (64, 160, 3), dtype=np.uint8)
+        high, wide = rng.integers(14, 29, 2).tolist()
+        y, x = int(rng.integers(0, 64 - high)), int(rng.choice([32, 64, 96, 128]) - rng.integers(4, wide - 3))
+        frame[y : y + high, x : x + wide] = 230
+        with torch.inference_mode():
+            cells = tiled.exported(torch.from_numpy(frame[None]))
+        boxes, scores, _ = tiled.left(cells, net.head.suppression)
+        some = boxes[0][scores[0] >= 0.3].tolist()
+        found += any(overlap(box, (x, y, x + wide, y + high)) >= 0.5 for box in some)
+        shown += len(some)
+        unowned += int((net.left(cells, net.head.suppression)[1] >= 0.3).sum())
+    assert found > 0.7 * total
+    assert shown < unowned
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from visiontune.data.samples import Box
 from visiontune.heads import Classify, HeadNet, Labels
 from visiontune.heads.classify import ClassifyNet
 from visiontune.heads.head import BOXES
-from visiontune.runtime.errors import BadData, BadRecipe
+from visiontune.runtime.errors import BadData
 from visiontune.runtime.region_bands import RegionBands
 from visiontune.tune import Unfreeze, finetune, read
 from visiontune.tune.boxes_of_val import places_of_val
@@ -143,11 +143,6 @@ def test_a_run_that_was_cut_off_ends_in_the_same_bits(cached, recipe, parts_fold
     kept[0].unlink()  # a kill between tensors and boxes
     again, _ = tuned(recipe, data, tmp_path / "off", resume=True)
     assert same(again.net.state_dict(), run.net.state_dict()) == []
-
-
-def test_tiles_are_refused(recipe):
-    with pytest.raises(BadRecipe, match="merged over their seams"):
-        replace(recipe, tile=(32, 8))
 
 
 def test_without_boxes_there_is_nothing_to_learn(recipe, parts_folder, tmp_path):

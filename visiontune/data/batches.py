@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from visiontune.data.box_targets import IGNORE, NOWHERE, PART, Boxes, BoxTargets, padded
+from visiontune.data.box_targets import IGNORE, NOWHERE, PART, Boxes, padded
 from visiontune.data.frames import Frames
 from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN
 from visiontune.data.policy import Augmented, Policy, view_seed
@@ -29,6 +29,19 @@ class Masks(Protocol):
 
     def tobytes(self) -> bytes:
         """What tells these masks from others."""
+
+
+class BoxesOf(Protocol):
+    """Boxes by position. BoxTargets is one."""
+
+    def __len__(self) -> int:
+        """How many pictures."""
+
+    def __getitem__(self, at: int, /) -> Boxes:
+        """Those of a picture."""
+
+    def tobytes(self) -> bytes:
+        """What tells these boxes from others."""
 
 
 class Batch(TypedDict):
@@ -73,7 +86,7 @@ class Views(TorchDataset[Item]):
         seed: int,
         view: int,
         masks: Masks | None = None,
-        boxes: BoxTargets | None = None,
+        boxes: BoxesOf | None = None,
     ) -> None:
         if len(share) != len(frames):
             raise ValueError(f"{len(frames)} frames for {len(share)} samples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,14 +133,19 @@ def _fitted(
         return NOWHERE._replace(known=is_good)
     corners = np.array([(box.x0, box.y0, box.x1, box.y1) for box in sample.boxes], np.float64)
     kinds = np.array([IGNORE if box.ignore else position[box.kind] for box in sample.boxes], np.int64)
-    moved = to_input(corners, frame=frame, size=size, roi=roi)
-    cut = clipped(moved, size)
-    left = areas(cut) / areas(moved)
-    kinds[left < PART] = IGNORE
-    seen = left > 0
-    kept = Boxes(widened(cut[seen], size).astype(np.float32), kinds[seen], True)
+    kept = cut(to_input(corners, frame=frame, size=size, roi=roi), kinds, size)
     lost = objects(sample) and not (kept.kinds >= 0).any()
     return NOWHERE if lost else kept
+
+
+def cut(corners: NDArray[np.floating[Any]], kinds: NDArray[np.int64], size: Size) -> Boxes:
+    """What a picture of `size` (h, w) shows of boxes (k, 4) that may reach out of it; less than a quarter of one is ignored."""
+    whole = np.asarray(corners, np.float64)
+    inside = clipped(whole, size)
+    left = areas(inside) / areas(whole)
+    seen = left > 0
+    told = np.where(left < PART, IGNORE, kinds)
+    return Boxes(widened(inside[seen], size).astype(np.float32), told[seen], True)
 
 
 def clipped(corners: Corners, size: Size) -> Corners:

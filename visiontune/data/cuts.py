@@ -1,13 +1,14 @@
-"""Tiles of large frames, and their masks, cut when they are asked for."""
+"""Tiles of large frames, and their masks and boxes, cut when they are asked for."""
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from visiontune.data.box_targets import Boxes
 from visiontune.data.frames import Frames
 from visiontune.data.masks import Mask
 from visiontune.data.tile_places import Places
@@ -69,12 +70,28 @@ class CutMasks(Cuts):
 
     def cut(self, tile: int) -> Mask:
         """uint8 (side, side)."""
-        y, x = self.places.place(tile, self.view)
-        return self.places.marks[int(self.places.frame[tile])].window(y, x, self.places.grid.tile)
+        found: Mask = self.places.window(tile, self.view)
+        return found
 
     def tobytes(self) -> bytes:
-        """What tells them from others: a hash of all marks."""
-        digest = hashlib.sha256()
-        for marks in self.places.marks:
-            digest.update(b"?" if marks.packed is None else marks.packed.tobytes())
-        return digest.digest()
+        """What tells them from others."""
+        return self.places.tobytes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutBoxes:
+    """The boxes of the same tiles, asked by number."""
+
+    places: Places
+    view: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, tile: int) -> Boxes:
+        found: Boxes = self.places.window(tile, self.view)
+        return found
+
+    def tobytes(self) -> bytes:
+        """What tells them from others."""
+        return self.places.tobytes()

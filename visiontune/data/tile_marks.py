@@ -35,6 +35,24 @@ class Marks:
     free: NDArray[np.int64]
     shown: NDArray[np.uint8]
 
+    @property
+    def marked(self) -> bool:
+        """Whether anything is marked."""
+        return self.packed is not None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The kind of each defect: a mask names none."""
+        return ()
+
+    def holds(self, number: int, y: int, x: int, side: int) -> bool:
+        """Whether the tile whose corner is (y, x) shows enough of a defect."""
+        return int(self.window(y, x, side).sum()) >= self.needs[number]
+
+    def label(self, y: int, x: int, side: int) -> str | None:
+        """What a tile shows by name: None, for a mask names nothing."""
+        return None
+
     def window(self, y: int, x: int, side: int) -> Mask:
         """The mask of the tile whose corner is (y, x): uint8 (side, side), 0 good, 1 defect, 255 unknown."""
         if self.packed is None:
@@ -42,6 +60,10 @@ class Marks:
         first = x // 8
         bits = np.unpackbits(self.packed[y : y + side, first : -(-(x + side) // 8)], axis=1)
         return np.ascontiguousarray(bits[:, x - 8 * first : x - 8 * first + side])
+
+    def tobytes(self) -> bytes:
+        """What tells these marks from others."""
+        return b"?" if self.packed is None else self.packed.tobytes()
 
 
 def marks_of(mask: Mask, grid: Grid) -> Marks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 STEP = (
     32  # pixels: a tile's side is a multiple of it, so that the cells of all common backbones end at its edge
 )
+
+SLACK = 8  # of what two tiles share, an eighth
 
 TOUCH = 1e-6  # pixels: what counts on the very edge, where tiles without overlap meet
 
@@ -45,6 +48,20 @@ class Grid:
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
 
+    @cached_property
+    def cores(self) -> NDArray[np.float32]:
+        """Of every tile x0, y0, x1, y1 in pixels of the frame, float32 (tiles, 4): boxes with their middle in it are the tile's.
+
+        Where two tiles share pixels their cores meet in the middle, and share an eighth of them to either side, since both say
+        a middle there a little differently. An object no larger than what tiles share is whole in the tile whose core holds
+        its middle; the part of it that another sees has its middle outside that one's core, or is most of the object.
+        """
+        down, across = (
+            ranges(self.size[0], self.rows, self.tile),
+            ranges(self.size[1], self.columns, self.tile),
+        )
+        return np.array([(x0, y0, x1, y1) for y0, y1 in down for x0, x1 in across], np.float32)
+
     def blends(self, cells: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Matrices (down, across) that make the frame's map of the tiles' maps of `cells` x `cells`: down @ blocks @ across.T.
 
@@ -69,6 +86,15 @@ def starts(side: int, tile: int, overlap: int) -> tuple[int, ...]:
     """Where tiles begin that cover `side` pixels, evenly spread, each pair of neighbours sharing at least `overlap`."""
     count = max(1, math.ceil((side - overlap) / (tile - overlap)))
     return tuple(round(k * (side - tile) / max(1, count - 1)) for k in range(count))
+
+
+def ranges(side: int, begins: tuple[int, ...], tile: int) -> list[tuple[float, float]]:
+    """Where along a frame's side the middle of a box lies that counts, for each tile."""
+    shared = [before + tile - after for before, after in pairwise(begins)]
+    middles = [after + some / 2 for after, some in zip(begins[1:], shared, strict=True)]
+    lows = [0.0, *(middle - some / SLACK for middle, some in zip(middles, shared, strict=True))]
+    highs = [*(middle + some / SLACK for middle, some in zip(middles, shared, strict=True)), float(side)]
+    return list(zip(lows, highs, strict=True))
 
 
 def blend(side: int, begins: tuple[int, ...], tile: int, cells: int) -> NDArray[np.float32]:

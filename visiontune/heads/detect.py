@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from visiontune.heads.box_loss import box_losses
-from visiontune.heads.boxes import reaching, strongest, within
+from visiontune.heads.boxes import reaching, within
 from visiontune.heads.classify import Classify, ClassifyNet, in_words
 from visiontune.heads.head import BOXES, HeadNet, Labels, Pyramid
 from visiontune.heads.levels import Levels, Tower, centres
 from visiontune.heads.segment import enlarged
 from visiontune.heads.shortfall import shortfalls
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
 from visiontune.runtime.errors import BadRecipe
 
 RARE = 0.01  # score that cells begin with: nearly all say no box, and would be most of the first losses
 WIDE = 2.0  # cells from its centre to each edge of the box that a cell begins with
 FURTHEST = 4.0  # log of the cells to an edge
 FLOOR = 1e-3  # cells of score 1: below it a frame counts as one without boxes
-SCORE_WORD, BOX_WORD = "cell_scores", "cell_boxes"  # of the exported network, before suppression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ class DetectNet(HeadNet):
         if BOXES not in targets:
             return None
         said = self.exported(raw)
-        boxes, scores, kinds = self.left(said[BOX_WORD], said[SCORE_WORD])
+        boxes, scores, kinds = self.suppression.left(said[BOX_WORD], said[SCORE_WORD])
         real = targets["box_kinds"]
         named = torch.tensor(self.named, device=real.device)[real.clamp(min=0)]
         wanted = torch.where(real >= 0, named, real)
@@ -192,26 +192,13 @@ class DetectNet(HeadNet):
 
         A box's kind is its position among the classes. What a box lacks to `most` are rows of 0.
         """
-        said = self.exported(raw)
-        boxes, scores, kinds = self.left(said.pop(BOX_WORD), said.pop(SCORE_WORD))
-        return {**said, "boxes": boxes, "box_scores": scores, "box_kinds": kinds}
+        return self.suppression.in_words(self.exported(raw))
 
-    def left(
-        self, boxes: Tensor, scores: Tensor, *, overlap: float | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (N, most, 4), scores (N, most) and kinds (N, most) that stay of boxes (N, P, 4) with scores (N, P, K).
-
-        `overlap` stands for the option of this name, where it is given.
-        """
+    @property
+    def suppression(self) -> Suppression:
+        """Which boxes stay, and their names."""
         options = self.options
-        overlap = options.overlap if overlap is None else overlap
-        found = [
-            strongest(some, theirs, least=options.least, overlap=overlap, most=options.most)
-            for some, theirs in zip(boxes, scores, strict=True)
-        ]
-        boxes, scores, kinds = (torch.stack(column) for column in zip(*found, strict=True))
-        named = torch.tensor(self.named, device=kinds.device)[kinds] * (scores > 0)
-        return boxes, scores, named
+        return Suppression(least=options.least, overlap=options.overlap, most=options.most, named=self.named)
 
     def exported(self, raw: Any) -> dict[str, Tensor]:
         """severity, kinds, heatmap; and what all cells say: `cell_boxes` (N, P, 4) in pixels, `cell_scores` (N, P, K), 0..1.

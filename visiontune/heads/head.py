@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from visiontune.heads.suppression import Suppression
+
 PYRAMID = "pyramid"  # of Head.taps
 LABELS, MASKS, BOXES = "labels", "masks", "boxes"  # of Head.learns
 
@@ -104,6 +106,11 @@ class HeadNet(nn.Module, ABC):
     def exported(self, raw: Any) -> dict[str, Tensor]:
         """What the exported network says: `answer`, or that of which tune.graph makes it in plain ONNX operators."""
         return self.answer(raw)
+
+    @property
+    def suppression(self) -> Suppression | None:
+        """Which of the boxes that `exported` says stay; None for a head that says none."""
+        return None
 
     @property
     def shows_cells(self) -> str:

@@ -10,25 +10,29 @@ from onnx import TensorProto, helper, numpy_helper
 
 from visiontune.data.fit import Region, Size
 from visiontune.heads import HeadNet
-from visiontune.heads.detect import BOX_WORD, SCORE_WORD, DetectNet
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
 
 FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 
 
-def add_boxes(graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region | None) -> None:
+def add_boxes(
+    graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region | None, scores: str = SCORE_WORD
+) -> None:
     """Puts boxes, box_scores and box_kinds in the place of what all cells say; nothing where the network says no boxes.
 
-    As DetectNet.answer does: within each kind NonMaxSuppression, then the strongest of all kinds. Boxes (n, most, 4) are in
-    pixels of the frame; `size` (h, w) is the network's input, `roi` what it shows of the frame, both as in `fit_nodes`.
+    As Suppression.left does: within each kind NonMaxSuppression, then the strongest of all kinds. Boxes (n, most, 4) are in
+    pixels of the frame; `size` (h, w) is the fitted frame, `roi` what it shows of the frame, both as in `fit_nodes`. `scores`
+    names what counts as the cells' scores.
     """
-    if not isinstance(head, DetectNet):
+    rules = head.suppression
+    if rules is None:
         return
     shapes = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in graph.output}
     cells, kinds = shapes[SCORE_WORD][1:]
     parts = Nodes(graph)
-    kept = suppressed(parts, head)
+    kept = suppressed(parts, rules, scores)
     flat = parts.node("Reshape", [kept, parts.ints("boxes.flat", [0, -1])], "boxes.all")
-    most = min(head.options.most, cells * kinds)
+    most = min(rules.most, cells * kinds)
     parts.nodes.append(
         helper.make_node("TopK", [flat, parts.ints("boxes.most", [most])], ["boxes.top", "boxes.at"], axis=1)
     )
@@ -36,7 +40,7 @@ def add_boxes(graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region 
     at = parts.node("Mod", ["boxes.at", count], "boxes.cell")
     kind = parts.node("Div", ["boxes.at", count], "boxes.kind")
     real = parts.node("Greater", ["boxes.top", parts.floats("boxes.none", 0.0)], "boxes.real")
-    named = parts.node("Gather", [parts.ints("boxes.names", head.named), kind], "boxes.named")
+    named = parts.node("Gather", [parts.ints("boxes.names", rules.named), kind], "boxes.named")
     named = parts.node("Where", [real, named, parts.ints("boxes.unnamed", 0)], "boxes.known")
     wide = parts.node("Unsqueeze", [at, parts.ints("boxes.last", [-1])], "boxes.column")
     wide = parts.node("Tile", [wide, parts.ints("boxes.edges", [1, 1, 4])], "boxes.corners")
@@ -44,7 +48,7 @@ def add_boxes(graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region 
     placed = in_frame(parts, chosen, size=size, roi=roi)
     shown = parts.node("Unsqueeze", [real, "boxes.last"], "boxes.shown")
     placed = parts.node("Where", [shown, placed, "boxes.none"], "boxes.placed")
-    empty = head.options.most - most
+    empty = rules.most - most
     for source, word, sides in (
         (placed, "boxes", [4]),
         ("boxes.top", "box_scores", []),
@@ -56,7 +60,7 @@ def add_boxes(graph: onnx.GraphProto, head: HeadNet, *, size: Size, roi: Region 
     del graph.output[:]
     graph.output.extend(outputs)
     for word, kind_of, sides in (("boxes", FLOAT, [4]), ("box_scores", FLOAT, []), ("box_kinds", INT, [])):
-        graph.output.append(helper.make_tensor_value_info(word, kind_of, ["n", head.options.most, *sides]))
+        graph.output.append(helper.make_tensor_value_info(word, kind_of, ["n", rules.most, *sides]))
     graph.node.extend(parts.nodes)
 
 
@@ -86,14 +90,13 @@ class Nodes:
         return name
 
 
-def suppressed(parts: Nodes, head: DetectNet) -> str:
+def suppressed(parts: Nodes, rules: Suppression, scores: str) -> str:
     """Scores (n, K, P) of what stays, 0 elsewhere."""
-    scores = parts.node("Transpose", [SCORE_WORD], "boxes.scores", perm=[0, 2, 1])
-    options = head.options
+    scores = parts.node("Transpose", [scores], "boxes.scores", perm=[0, 2, 1])
     limits = [
-        parts.ints("boxes.limit", options.most),
-        parts.floats("boxes.overlap", options.overlap),
-        parts.floats("boxes.least", options.least),
+        parts.ints("boxes.limit", rules.most),
+        parts.floats("boxes.overlap", rules.overlap),
+        parts.floats("boxes.least", rules.least),
     ]
     # the corners' order x, y instead of y, x does not change how far two boxes overlap
     stays = parts.node("NonMaxSuppression", [BOX_WORD, scores, *limits], "boxes.stays")

@@ -16,7 +16,6 @@ from onnx import helper
 
 from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
-from visiontune.heads.detect import DetectNet
 from visiontune.runtime.answers import DECISIONS
 from visiontune.runtime.bands import Bands
 from visiontune.runtime.card import KEY as CARD_KEY
@@ -68,7 +67,7 @@ def export(
             "core: expected a network of whole frames, found one of tiles, whose bare network leaves cutting and blending to the "
             "app; leave core out"
         )
-    if core and isinstance(net.head, DetectNet):
+    if core and net.head.suppression is not None:
         raise ExportRefused(
             "core: expected a network without boxes, found one whose bare network leaves suppression to the app; leave core out"
         )

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from visiontune.data.batches import (
     Batch,
+    BoxesOf,
     Masks,
     Shuffled,
     Views,
@@ -23,7 +24,6 @@ from visiontune.data.batches import (
     label_indices,
     training_batches,
 )
-from visiontune.data.box_targets import BoxTargets
 from visiontune.data.frames import Frames
 from visiontune.data.policy import Policy
 from visiontune.data.samples import Dataset
@@ -46,7 +46,7 @@ class Share:
     data: Dataset
     frames: Frames
     masks: Masks | None = None  # uint8 (n, h, w)
-    boxes: BoxTargets | None = None
+    boxes: BoxesOf | None = None
 
     def views(self, view: int, *, policy: Policy | None, seed: int = 0) -> Views:
         """The pictures as they are to be seen in a view."""

@@ -128,9 +128,10 @@ def finetune(
             )
         else:
             say = partial(console.print, highlight=False, markup=False)
-            shares[name] = tiled(share, frames, recipe, train=name == "train", say=say)
+            kinds = data.share("train").kinds
+            shares[name] = tiled(share, frames, recipe, kinds=kinds, train=name == "train", say=say)
     checkpoints = folder / "checkpoints"
-    net = make_net(recipe, shares["train"].data)
+    net = make_net(recipe, shares["train"].data, kinds=data.share("train").kinds)
     if net.blind:
         console.print(f"[yellow]note[/] {net.blind}", highlight=False, soft_wrap=True)
     start = {name: parameter.detach().clone() for name, parameter in net.backbone.named_parameters()}
@@ -220,8 +221,8 @@ def finetune(
     return run
 
 
-def make_net(recipe: Recipe, train: Dataset) -> Net:
-    """The untrained network of a recipe for a train share."""
+def make_net(recipe: Recipe, train: Dataset, *, kinds: tuple[str, ...] | None = None) -> Net:
+    """The untrained network of a recipe for a train share; `kinds` of boxes, where those of its samples are not theirs."""
     torch.manual_seed(recipe.seed)
     backbone = make_backbone(recipe.backbone, pretrained=recipe.pretrained, drop_path=recipe.drop_path)
     mean, std = normalisation(backbone)
@@ -230,7 +231,7 @@ def make_net(recipe: Recipe, train: Dataset) -> Net:
         classes=train.classes,
         good=train.good,
         counts=tuple(counts[name] for name in train.classes),
-        kinds=train.kinds,
+        kinds=train.kinds if kinds is None else kinds,
     )
     with torch.no_grad():
         features = backbone.eval()(torch.zeros(1, 3, *recipe.seen)).shape[1]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visiontune.data.batches import Batch, Masks, seen_labels
+from visiontune.data.batches import Batch, BoxesOf, Masks, seen_labels
 from visiontune.data.box_targets import BoxTargets, padded, unpadded
 from visiontune.runtime.whole import whole
 
@@ -29,7 +29,7 @@ class KeptBatches:
         *,
         whole: bool,
         masks: Masks | None = None,
-        boxes: BoxTargets | None = None,
+        boxes: BoxesOf | None = None,
     ) -> None:
         self.kept, self.labels, self.order = kept, labels, np.array(list(order))
         self.masks, self.boxes = masks, boxes

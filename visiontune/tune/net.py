@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from visiontune.heads import Features, HeadNet, Raw
-from visiontune.tune.cells import Cells, answers
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
+from visiontune.tune.cells import Cells, answers, raw_and_answers
 from visiontune.tune.pyramid import Tap, tapped
 from visiontune.tune.stages import Stage, stages
 
@@ -65,6 +66,14 @@ class Net(nn.Module):
     def answers(self, frames: Tensor) -> dict[str, Tensor]:
         """The line's words for frames as `forward` takes them."""
         return answers(self, self.normalised(frames))
+
+    def exported(self, frames: Tensor) -> dict[str, Tensor]:
+        """What stands for the line's words in the exported network (see HeadNet.exported), for frames as `forward` takes them."""
+        return raw_and_answers(self, self.normalised(frames), exported=True)[1]
+
+    def left(self, said: dict[str, Tensor], rules: Suppression) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes, scores and kinds that stay, by these rules, of what `exported` says."""
+        return rules.left(said[BOX_WORD], said[SCORE_WORD])
 
     def pooled(self, frames: Tensor) -> Tensor:
         """The backbone's pooled features (N, F), of frames as `forward` takes them."""

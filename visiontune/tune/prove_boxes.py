@@ -14,7 +14,7 @@ from torch import Tensor
 
 from visiontune.data.fit import Fit
 from visiontune.data.samples import Dataset
-from visiontune.heads.detect import BOX_WORD, SCORE_WORD, DetectNet
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD
 from visiontune.runtime.card import InputSpec
 from visiontune.runtime.errors import ExportRefused
 from visiontune.runtime.frame import Frame, decode
@@ -45,7 +45,7 @@ def prove_boxes(
     leave of the file's own cells: so a tie that rounding breaks otherwise does not count as a difference. Raises
     ExportRefused, naming the picture, where an edge differs by more than 0.01 pixels or a score by more than 1e-4.
     """
-    if not isinstance(net.head, DetectNet):
+    if net.head.suppression is None:
         return None
     session = open_session(with_cells(model).SerializeToString())
     fit = Fit(spec.size, spec.roi)
@@ -54,7 +54,7 @@ def prove_boxes(
         found = session.run([*WORDS, BOX_WORD, SCORE_WORD], {"frames": frame[None]})
         *said, boxes, scores = (torch.from_numpy(one) for one in found)
         edge, chance = cells_apart(net, fit(frame), boxes, scores)
-        more, most = left_apart(net.head, said, boxes, scores, frame, spec)
+        more, most = left_apart(net, said, {BOX_WORD: boxes, SCORE_WORD: scores}, frame, spec)
         edge, chance = float(np.max([edge, more])), float(np.max([chance, most]))  # NaN stays NaN
         if not (edge <= PIXELS and chance <= SCORE):
             raise ExportRefused(
@@ -85,8 +85,7 @@ def with_cells(model: onnx.ModelProto) -> onnx.ModelProto:
 def cells_apart(net: Net, fitted: NDArray[np.uint8], boxes: Tensor, scores: Tensor) -> tuple[float, float]:
     """How far boxes (1, P, 4) and scores (1, P, K) of the file's cells are from torch's of a fitted frame uint8 (h, w, 3)."""
     with torch.inference_mode():
-        raw = net.eval()(torch.from_numpy(fitted[None]).to(net.mean.device))
-        there = net.head.exported(raw)
+        there = net.eval().exported(torch.from_numpy(fitted[None]).to(net.mean.device))
     return (
         float((boxes - there[BOX_WORD].cpu()).abs().max()),
         float((scores - there[SCORE_WORD].cpu()).abs().max()),
@@ -94,12 +93,13 @@ def cells_apart(net: Net, fitted: NDArray[np.uint8], boxes: Tensor, scores: Tens
 
 
 def left_apart(
-    head: DetectNet, said: list[Tensor], boxes: Tensor, scores: Tensor, frame: Frame, spec: InputSpec
+    net: Net, said: list[Tensor], cells: dict[str, Tensor], frame: Frame, spec: InputSpec
 ) -> tuple[float, float]:
     """How far the file's boxes are from what torch leaves of these cells, in pixels of the network's input; inf for other ones.
 
     Two ways to compute an overlap differ in its last digit, so that of the network's may be a hair more or less.
     """
+    assert net.head.suppression is not None
     x0, y0, x1, y1 = roi_pixels(frame.shape[0], frame.shape[1], spec.roi)
     high, wide = spec.size
     corner = torch.tensor([x0, y0, x0, y0])
@@ -108,7 +108,7 @@ def left_apart(
     real = strength > 0
     fitted = torch.where(real[..., None], (placed - corner) / scale, placed)
     for tie in (0, -TIE, TIE):
-        expected = head.left(boxes, scores, overlap=head.options.overlap + tie)
+        expected = net.left(cells, net.head.suppression.moved(tie))
         if torch.equal(kinds, expected[2]) and torch.equal(real, expected[1] > 0):
             edge = float((fitted - expected[0]).abs().max())
             chance = float((strength - expected[1]).abs().max())

@@ -13,7 +13,7 @@ from visiontune.data.policy import Policy
 from visiontune.data.tile_places import Tiles
 from visiontune.data.tiles import Grid, wrong
 from visiontune.heads import Classify, Head
-from visiontune.heads.head import BOXES, MASKS
+from visiontune.heads.head import MASKS
 from visiontune.runtime.errors import BadRecipe
 from visiontune.tune.backbone import check
 from visiontune.tune.unfreeze import Unfreeze
@@ -108,11 +108,6 @@ class Recipe:
             )
         if self.tile is not None and (problem := wrong(self.tile, self.size)):
             raise BadRecipe(f"Recipe.tile must be (side, overlap), {problem}, got {self.tile!r}")
-        if self.tile is not None and self.head.learns == BOXES:
-            raise BadRecipe(
-                f"Recipe.tile must be None with the head {type(self.head).__name__}, whose boxes are not yet cut into tiles and "
-                f"merged over their seams, got {self.tile!r}; take Segment() with masks, or a larger size"
-            )
         if self.tile is not None and self.head.places:
             raise BadRecipe(
                 f"Recipe.tile must be None with the head {type(self.head).__name__}, which knows each place of the whole "

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from visiontune.data.fit import IR_VERSION, OPSET, fit_nodes
+from visiontune.heads.suppression import BOX_WORD, SCORE_WORD
 from visiontune.runtime.bands import Bands
+from visiontune.tune.box_graph import add_boxes
 from visiontune.tune.cells import HEATMAP, RISK
 from visiontune.tune.graph import add_decision, line_model
 from visiontune.tune.net import Net
@@ -18,6 +20,7 @@ from visiontune.tune.tiled_net import TiledNet
 
 FLOAT = TensorProto.FLOAT
 TEMPERATURE = "temperature"
+OWNED = "tiles.owned"  # the cells' scores that count
 
 
 def whole_model(
@@ -39,7 +42,12 @@ def tiled_model(
     parts = Parts(*fit_nodes("frames", "fitted", size=net.grid.size, roi=roi))
     shapes = {output.name: shape(output)[1:] for output in core.graph.output}
     add_loop(parts, core, net)
-    add_worst(parts, [word for word in shapes if word not in (HEATMAP, RISK)], net)
+    joined = (HEATMAP, RISK, BOX_WORD, SCORE_WORD)
+    add_worst(parts, [word for word in shapes if word not in joined], net)
+    if BOX_WORD in shapes:
+        for word in (BOX_WORD, SCORE_WORD):
+            shapes[word] = [len(net.grid) * shapes[word][0], shapes[word][1]]
+        add_cells(parts, shapes, net)
     if HEATMAP in shapes:
         down, across = net.grid.blends(shapes[HEATMAP][0])
         add_stitching(parts, down, across, net)
@@ -51,6 +59,7 @@ def tiled_model(
         [helper.make_tensor_value_info(word, FLOAT, ["n", *s]) for word, s in shapes.items() if word != RISK],
         parts.tensors,
     )
+    add_boxes(graph, net.head, size=net.grid.size, roi=roi, scores=OWNED)
     add_decision(graph, bands)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     model.producer_name = "visiontune"
@@ -169,6 +178,39 @@ def add_stitching(
     blocks = parts.node("Reshape", [beside, side_by_side], "tiles.blocks")
     mixed = parts.node("MatMul", [parts.constant("tiles.down", down), blocks], "tiles.mixed")
     parts.node("MatMul", [mixed, parts.constant("tiles.across", np.ascontiguousarray(across.T))], HEATMAP)
+
+
+def add_cells(parts: Parts, shapes: dict[str, list[int]], net: TiledNet) -> None:
+    """Adds what the cells of all tiles say, boxes in pixels of the fitted frame, and the scores that count: those that tiles own.
+
+    `shapes` are those of the frame's words.
+    """
+    tiles, corners = len(net.grid), net.grid.corners[:, [1, 0, 1, 0]]
+    each = parts.constant("tiles.each", np.array([-1, tiles, shapes[BOX_WORD][0] // tiles, 4], np.int64))
+    placed = parts.node("Reshape", [f"tiles.{BOX_WORD}", each], "tiles.boxes")
+    origin = parts.constant("tiles.origin", corners[:, None].astype(np.float32))
+    placed = parts.node("Add", [placed, origin], "tiles.beside_boxes")
+    for source, word in ((placed, BOX_WORD), (f"tiles.{SCORE_WORD}", SCORE_WORD)):
+        sides = parts.constant(f"tiles.{word}.sides", np.array([-1, *shapes[word]], np.int64))
+        parts.node("Reshape", [source, sides], word)
+    first, last, end = (parts.constant(f"tiles.edge{at}", np.array([at], np.int64)) for at in (0, 2, 4))
+    wide = parts.constant("tiles.edges", np.array([3], np.int64))
+    low = parts.node("Slice", [placed, first, last, wide], "tiles.low")
+    high = parts.node("Slice", [placed, last, end, wide], "tiles.high")
+    half = parts.constant("tiles.half", np.float32(0.5))
+    middle = parts.node("Mul", [parts.node("Add", [low, high], "tiles.sum"), half], "tiles.middle")
+    cores = net.grid.cores[:, None]
+    begins = parts.constant("tiles.cores.begin", np.ascontiguousarray(cores[..., :2]))
+    ends = parts.constant("tiles.cores.end", np.ascontiguousarray(cores[..., 2:]))
+    after = parts.node("GreaterOrEqual", [middle, begins], "tiles.after")
+    before = parts.node("LessOrEqual", [middle, ends], "tiles.before")
+    across = parts.node("And", [after, before], "tiles.within")  # (n, tiles, P, 2)
+    flags = parts.node("Cast", [across], "tiles.flags", to=FLOAT)
+    least = parts.node("ReduceMin", [flags, wide], "tiles.least", keepdims=0)
+    own = parts.node("Greater", [least, parts.constant("tiles.none", np.float32(0))], "tiles.mine")
+    rows = parts.constant("tiles.cells", np.array([-1, shapes[BOX_WORD][0], 1], np.int64))
+    own = parts.node("Reshape", [own, rows], "tiles.own_cells")
+    parts.node("Where", [own, SCORE_WORD, "tiles.none"], OWNED)
 
 
 def renamed(core: onnx.ModelProto) -> onnx.GraphProto:
