@@ -16,7 +16,7 @@ from visiontune.tune.graph import core_model, line_model
 from visiontune.tune.net import Net
 from visiontune.tune.packing import Packing
 from visiontune.tune.prefix import features_and_gradients
-from visiontune.tune.pyramid import tapped, taps
+from visiontune.tune.pyramid import mapped, tapped, taps
 from visiontune.tune.stages import own_size
 
 SMALL = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit", "test_byobnet"]
@@ -56,6 +56,10 @@ def test_they_are_the_maps_that_timm_gives(name):
             if stride >= 4
         ]
         assert torch.equal(pooled, backbone(pictures))
+        fewer = mapped(backbone, pictures, found[:3])
+        assert len(fewer) == 4 and fewer[0].shape == (2, 0)
+        assert all(torch.equal(here, there) for here, there in zip(fewer[1:], maps, strict=False))
+        assert not any(module._forward_hooks for module in backbone.modules())
     for here, there, tap in zip(maps, theirs, found, strict=True):
         assert here.shape[1:] == (tap.channels, *tap.grid)
         assert torch.allclose(here, there, atol=1e-5)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
@@ -19,9 +20,11 @@ from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
+from visiontune.tune.pyramid import mapped
 from visiontune.tune.temper import temper
 
-BATCH = 8  # pictures; larger ones are no faster and take memory
+BATCH = 16  # pictures that are remembered together: each batch costs as much as the places have covariances
+FEW = 4  # of them that the backbone sees at once: its maps then stay in a core's cache
 CHOSEN = "memory"
 
 
@@ -37,17 +40,15 @@ def memorise(
     remember(net, net.head, train, seed=seed, console=console)
     with torch.inference_mode():
         frames, labels = val.frames, label_indices(val.data)
-        logits = torch.cat(
-            [
-                net.head.logits(net(torch.from_numpy(frames[at : at + BATCH])))
-                for at in range(0, len(frames), BATCH)
-            ]
-        )
+        found = [
+            net.head(maps(net, net.head, frames[at : at + BATCH])) for at in range(0, len(frames), BATCH)
+        ]
+        logits = torch.cat([net.head.logits(raw) for raw in found])
         scores = logits.numpy()
         temper(net.head, scores, labels)
         odds = net.head.slope * logits[:, 1] + net.head.shift  # the curve was the identity until now
-        found = torch.stack([torch.zeros_like(odds), odds], dim=1)
-        loss = float(net.head.losses(found, {"label": torch.from_numpy(labels)}).mean())
+        curved = torch.stack([torch.zeros_like(odds), odds], dim=1)
+        loss = float(net.head.losses(curved, {"label": torch.from_numpy(labels)}).mean())
     predicted = (odds > 0).long().numpy()
     save_weights(checkpoints / BEST, net.state_dict(), epoch=0)
     epoch = Epoch(
@@ -80,11 +81,19 @@ def remember(net: Net, memory: MemoryNet, train: Share, *, seed: int, console: C
         def shown() -> Iterator[tuple[Tensor, ...]]:
             for start in range(0, len(good), BATCH):
                 rows = good[start : start + BATCH]
-                features = net.features(net.normalised(torch.from_numpy(train.frames[rows])))
-                assert isinstance(features, tuple)
-                yield features
+                yield maps(net, memory, train.frames[rows])
                 step(len(rows))
 
         memory.memorise(shown(), pictures=len(good), seed=seed)
     kept = f"{len(memory.bank)} vectors of {memory.bank.shape[1]}"
     console.print(f"  {len(good)} good pictures remembered: {kept}", highlight=False)
+
+
+def maps(net: Net, memory: MemoryNet, frames: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    """What a memory reads of frames uint8 (n, h, w, 3): the backbone stops at the coarsest map that it takes."""
+    wanted = net.taps[: max(memory.chosen) + 1]
+    found = [
+        mapped(net.backbone, net.normalised(torch.from_numpy(frames[at : at + FEW])), wanted)
+        for at in range(0, len(frames), FEW)
+    ]
+    return tuple(torch.cat(some) for some in zip(*found, strict=True))

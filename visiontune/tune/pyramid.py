@@ -115,6 +115,28 @@ def tapped(backbone: nn.Module, pictures: Tensor, wanted: Sequence[Tap]) -> Feat
     return (pooled, *(tap.read(found[tap.module]) for tap in wanted))
 
 
+class Enough(Exception):
+    """The last map that was wanted is there."""
+
+
+def mapped(backbone: nn.Module, pictures: Tensor, wanted: Sequence[Tap]) -> tuple[Tensor, ...]:
+    """As `tapped`, but the backbone stops where the last map is made: in place of the pooled features stands (N, 0)."""
+
+    def stop(*_: Any) -> None:
+        raise Enough
+
+    with gathering(backbone, [tap.module for tap in wanted]) as found:
+        # after those that keep: hooks run in the order in which they came
+        handle = backbone.get_submodule(wanted[-1].module).register_forward_hook(stop)
+        try:
+            backbone(pictures)
+        except Enough:
+            pass
+        finally:
+            handle.remove()
+    return (pictures.new_zeros(len(pictures), 0), *(tap.read(found[tap.module]) for tap in wanted))
+
+
 @contextmanager
 def gathering(backbone: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """What the named modules of the backbone give while the block runs."""
