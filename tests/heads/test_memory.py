@@ -6,7 +6,7 @@ import timm
 import torch
 
 from visiontune import Bands
-from visiontune.heads import Anomaly, Labels, Pyramid
+from visiontune.heads import Anomaly, Labels, Pyramid, TrainedAnomaly
 from visiontune.heads.memory import RIDGE, SHARED
 from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import open_session
@@ -112,8 +112,9 @@ def test_severity_keeps_the_order_of_scores_and_never_saturates():
     assert torch.allclose(net.answer((scores, scores[:, None, None]))["heatmap"][:, 0, 0], severity)
 
 
+@pytest.mark.parametrize("options", [Anomaly, TrainedAnomaly])
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
-def test_every_backbone_exports_to_what_torch_says(name):
+def test_every_backbone_exports_to_what_torch_says(name, options):
     torch.manual_seed(0)
     backbone = timm.create_model(name, num_classes=0).eval()
     size = own_size(backbone)
@@ -124,11 +125,12 @@ def test_every_backbone_exports_to_what_torch_says(name):
         strides=tuple(tap.stride for tap in found),
         size=size,
     )
-    head = Anomaly(memory=30, width=16).build(pyramid, LABELS)
+    head = options(memory=30, width=16).build(pyramid, LABELS)
+    memory = head.memory if options is TrainedAnomaly else head
     net = Net(backbone, head, mean=(0.5,) * 3, std=(0.5,) * 3, size=size, taps=found).eval()
     frames = torch.from_numpy(golden_frames(1, 12, size))
     with torch.inference_mode():
-        net.head.memorise([net.features(net.normalised(frames))], pictures=12, seed=0)
+        memory.memorise([net.features(net.normalised(frames))], pictures=12, seed=0)
         new = torch.from_numpy(golden_frames(7, 3, size))
         answer = net.head.answer(net(new))
     graph = line_model(core_model(net, size), net, Bands(0.5, 0.9), roi=None).SerializeToString()
