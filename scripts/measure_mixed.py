@@ -194,7 +194,8 @@ def write(lines, given):
         "",
         f"`scripts/measure_mixed.py`, {date.today()}, {given.data.name}, {given.share}, {given.size} px, "
         f"{Path(given.backbone).name}, {given.epochs} epochs of the head, backbone closed; "
-        "mean of seeds (lowest .. highest), of which each divides train and val anew; chosen on these vals. "
+        "mean of seeds (lowest .. highest), of which each divides train and val anew. The memory was settled with this test in "
+        "view; the rest was chosen on parts outside it, after a first form of it had been seen on it. "
         f"{platform.machine()}, one thread of a machine shared with other work, torch {torch.__version__}, timm "
         f"{timm.__version__}.",
         "",
