@@ -40,7 +40,7 @@ def boxes(draw):
     rows = []
     for _ in range(draw(st.integers(1, 4))):
         y, x = draw(st.integers(0, 148)), draw(st.integers(0, 201))
-        high, wide = draw(st.sampled_from([1, 3, 20, 150])), draw(st.sampled_from([1, 3, 20, 203]))
+        high, wide = draw(st.sampled_from([1, 3, 20, 100, 150])), draw(st.sampled_from([1, 3, 20, 110, 203]))
         rows.append((x, y, min(x + wide, 203), min(y + high, 150), draw(st.sampled_from([0, 0, 1, IGNORE]))))
     return boxes_of(*rows)
 
@@ -82,7 +82,7 @@ def test_a_tile_shows_the_boxes_that_a_plain_look_says_and_is_labelled_by_them(f
     fitting = [
         kind
         for (x0, y0, x1, y1), kind in zip(frame.corners.tolist(), frame.kinds.tolist(), strict=True)
-        if kind >= 0 and min(x1 - x0, 64) * min(y1 - y0, 64) >= (x1 - x0) * (y1 - y0) / 4
+        if kind >= 0 and min(x1 - x0, 63) * min(y1 - y0, 63) >= (x1 - x0) * (y1 - y0) / 4
     ]
     bad = [sample.label for sample in places.data if sample.label != "good"]
     assert set(bad) == {NAMES[kind] for kind in fitting} and len(bad) == 3 * bool(fitting)

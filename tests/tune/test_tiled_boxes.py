@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.edited_parts import edited
 from tests.tune.test_detecting import untrained
 from visiontune import Inspector
+from visiontune.cli import main
 from visiontune.data.fit import Fit
 from visiontune.data.tiles import Grid
 from visiontune.heads import Detect
@@ -179,7 +180,7 @@ def tuned(recipe, data, out):
     return run, said.getvalue()
 
 
-def test_a_run_on_tiles_ships_boxes_of_frames(recipe, parts_folder, tmp_path):
+def test_a_run_on_tiles_ships_boxes_of_frames(recipe, parts_folder, tmp_path, capsys):
     data = read(parts_folder)
     run, said = tuned(recipe, data, tmp_path / "run")
     assert "closed stages are computed once" in said and "tiles of train" in said
@@ -192,6 +193,9 @@ def test_a_run_on_tiles_ships_boxes_of_frames(recipe, parts_folder, tmp_path):
     boxes = np.concatenate([one.corners for one in found])
     assert len(boxes) and boxes.min() >= 0
     assert {run.data.classes[kind] for one in found for kind in one.kinds.tolist()} <= set(run.data.kinds)
+    assert "Boxes on val" in run.report().read_text(encoding="utf-8")
+    assert main(["measure", str(run.model), str(parts_folder), "--split", "test"]) == 0
+    assert "found" in capsys.readouterr().out
 
 
 def test_without_boxes_there_is_nothing_to_cut_tiles_around(recipe, parts_folder, tmp_path):

@@ -71,7 +71,8 @@ class BoxMarks:
 def box_marks_of(boxes: Boxes, grid: Grid, names: Sequence[str]) -> BoxMarks:
     """The marks of a frame's boxes, whose kinds are positions in `names`."""
     corners, side = boxes.corners.astype(np.float64), grid.tile
-    most = np.minimum(corners[:, 2:] - corners[:, :2], side).prod(axis=1)
+    # tiles begin at whole pixels
+    most = np.minimum(corners[:, 2:] - corners[:, :2], side - 1).prod(axis=1)
     shows = (boxes.kinds >= 0) & (most >= PART * areas(corners))
     extent = corners[shows]
     states = [state(window(boxes, y, x, side)) for y, x in grid.corners.tolist()]

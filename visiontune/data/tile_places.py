@@ -197,6 +197,12 @@ def around(marks: Marked, grid: Grid, rng: np.random.Generator, label: str | Non
         corner = within(grid, y - down, x - right)
         if marks.holds(defect, *corner, side):
             return corner
+    corner = within(grid, y - side // 2, x - side // 2)
+    if marks.holds(defect, *corner, side):
+        return corner
+    y, x = (
+        marks.spots[defect].mean(axis=0).astype(np.int64).tolist()
+    )  # the middle of a box larger than the tile
     return within(grid, y - side // 2, x - side // 2)
 
 
