@@ -380,7 +380,10 @@ def write(lines, given):
         f"theirs with {given.channels} channels and a like budget of CPU seconds, {given.seeds} "
         f"seed{'s' if given.seeds > 1 else ''}; mean (range), on test. {platform.machine()}, one thread, torch "
         f"{torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}, onnxruntime "
-        f"{onnxruntime.__version__}. Theirs in milliseconds is the bare network; ours the whole file, boxes after suppression.",
+        f"{onnxruntime.__version__}. Theirs in milliseconds is the bare network; ours the whole file, boxes after suppression. "
+        + "Learning rates (AdamW), each chosen on val by single short runs: "
+        + ", ".join(f"{name} {learning(given, name).rate:g}" for name in WAYS)
+        + ".",
         "",
         *lines,
     ]

@@ -22,6 +22,7 @@ class BoxMarks:
     """What is known of a frame by its boxes: as tile_marks.Marks, which knows the same by a mask.
 
     boxes   those of the frame, in pixels of the fitted frame
+    names   of the kinds of box
     named   the kind of each object that a tile can show; larger ones than four tiles, of which none shows a quarter, are left out
     extent  their corners, float64 (k, 4)
     spots   pixels (y, x) of each of them, int64 (64, 2)
