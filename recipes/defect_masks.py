@@ -4,9 +4,9 @@ Camera  area scan, grey or colour, straight from above; a part may lie any way u
 Data    images/<class>/*.png with masks/<class>/*.png of the same names and sizes (0 where the part is good), or a manifest.csv
         with path, label, mask and, where parts are photographed more than once, group. A defective picture whose mask is
         missing or empty counts as "somewhere": outline a few hundred, label the rest.
-Expect  magnetic tiles (5 kinds, split by tile), mobilenetv2_035 at 224 px, 16 epochs with unfreeze=Unfreeze(at=(4, 8)), three
-        splits and seeds, on test: IoU .23 (.21 to .25) on average over kinds; 64 % (59 to 75) of the outlined defects where one
-        in 100 good frames shows a false one; 140 CPU seconds.
+Expect  magnetic tiles (5 kinds, split by tile), mobilenetv2_035 at 224 px, 16 epochs with unfreeze=Unfreeze(at=(4, 8)) and
+        views=16, three seeds, on test: IoU .24 (.21 to .26) on average over kinds; 68 % (66 to 71) of the outlined defects where
+        one in 100 good frames shows a false one; 160 CPU seconds.
 Run     python recipes/defect_masks.py DATA --out DIR
 """
 
