@@ -75,8 +75,8 @@ class Learning(NamedTuple):
 
 CHOSEN = {
     "Detect": Learning("adamw", 4e-3),
-    "torchvision.FCOS": Learning("adamw", 5e-4),
-    "torchvision.RetinaNet": Learning("adamw", 4e-4),
+    "torchvision.FCOS": Learning("adamw", 1e-3),
+    "torchvision.RetinaNet": Learning("adamw", 1e-3),
 }
 DECAY = 0.9  # of our rates, stage by stage
 TIMED = 50
