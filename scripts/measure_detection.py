@@ -9,8 +9,7 @@ more levels that torchvision adds) through torchvision's own feature pyramid, he
 ours took with that seed, or into `--seconds`. Everything is open from the start, in all; warm-up and cosine, batches of 16, the
 same flips and light. Scores above 0.05, suppression at an IoU of 0.5, at most 100 boxes a picture.
 
-How each learns stands in CHOSEN; ours was chosen on val of NEU steel by single short runs. `--rate` and `--optimizer` try
-another.
+How each learns stands in CHOSEN, chosen on val of NEU steel by single short runs. `--rate` and `--optimizer` try another.
 
 mAP (mean over IoU 0.5 to 0.95) and mAP50 by pycocotools through torchmetrics. Milliseconds are CPU time for one frame on one
 thread in onnxruntime, median: of ours the whole file, fit and suppression included; of theirs the bare network without either.
