@@ -27,6 +27,21 @@ def parts_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def alike_folder(tmp_path_factory):
+    """60 painted parts that lie alike in the frame, 2 exposures each, 96 x 96 px, a third of them defective."""
+    from visiontune.data.painter import paint_folder
+
+    return paint_folder(
+        tmp_path_factory.mktemp("alike") / "parts",
+        parts=60,
+        exposures=2,
+        size=(96, 96),
+        seed=4,
+        difficulty=0.0,
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_recipe():
     """A recipe that cooks in seconds: timm's own test network from random weights."""
     from visiontune.tune import Recipe, Unfreeze, policies

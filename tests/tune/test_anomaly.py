@@ -10,29 +10,16 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.good_alone import good_alone
 from visiontune import Inspector
 from visiontune.cli import main as visiontune
 from visiontune.data.one_defect import one_defect
-from visiontune.data.painter import paint_folder
 from visiontune.data.trainable import check_trainable
 from visiontune.runtime.errors import BadData, BadRecipe
 from visiontune.runtime.roc import auroc
 from visiontune.tune import Anomaly, finetune, policies, read, split
 
 TARGET = {"escapes": 0.2, "overkill": 0.2, "confidence": 0.8}
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """60 painted parts that lie alike in the frame, a third of them defective."""
-    return paint_folder(
-        tmp_path_factory.mktemp("painted") / "parts",
-        parts=60,
-        exposures=2,
-        size=(96, 96),
-        seed=4,
-        difficulty=0.0,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +32,10 @@ def tuned(recipe, data, out):
     return finetune(recipe, data, out=out, console=Console(file=said, width=200)), said
 
 
-def good_alone(data, shares):
-    """The data with defective pictures only in some shares."""
-    data = split(data)
-    kept = [sample for sample in data if sample.label == data.good or sample.split in shares]
-    return replace(data, samples=tuple(kept))
-
-
 @pytest.fixture(scope="module")
-def unseen(recipe, parts, tmp_path_factory):
+def unseen(recipe, alike_folder, tmp_path_factory):
     """A run that has seen no defect in train and val."""
-    run, _ = tuned(recipe, good_alone(read(parts), {"test"}), tmp_path_factory.mktemp("unseen"))
+    run, _ = tuned(recipe, good_alone(read(alike_folder), {"test"}), tmp_path_factory.mktemp("unseen"))
     run.calibrate(**TARGET)
     run.export()
     run.report()
@@ -95,26 +75,26 @@ def test_without_a_defect_escapes_are_unknown_and_nothing_else(unseen):
     assert unseen.data.classes[1] == "defective" and unseen.data.counts()["val"]["defective"] == 0
 
 
-def test_the_same_again_gives_the_same_bits(unseen, recipe, parts, tmp_path):
-    again, _ = tuned(recipe, good_alone(read(parts), {"test"}), tmp_path)
+def test_the_same_again_gives_the_same_bits(unseen, recipe, alike_folder, tmp_path):
+    again, _ = tuned(recipe, good_alone(read(alike_folder), {"test"}), tmp_path)
     again.calibrate(**TARGET)
     state = again.net.state_dict()
     kept = {name: value for name, value in unseen.net.state_dict().items() if "head" in name}
     assert [name for name, value in kept.items() if not torch.equal(value, state[name])] == []
 
 
-def test_with_defects_in_val_escapes_are_certified(recipe, parts, tmp_path):
-    run, _ = tuned(recipe, read(parts), tmp_path)
+def test_with_defects_in_val_escapes_are_certified(recipe, alike_folder, tmp_path):
+    run, _ = tuned(recipe, read(alike_folder), tmp_path)
     bands = run.calibrate(**TARGET)
     assert bands.evidence["escapes"]["parts"] > 0
     kept = {sample.attributes["defect"] for sample in run.data if sample.label == "defective"}
-    assert kept == set(read(parts).classes) - {"good"} and len(kept) > 1
+    assert kept == set(read(alike_folder).classes) - {"good"} and len(kept) > 1
 
 
-def test_a_folder_of_good_parts_alone(recipe, parts, tmp_path):
+def test_a_folder_of_good_parts_alone(recipe, alike_folder, tmp_path):
     good = tmp_path / "parts" / "good"
     good.mkdir(parents=True)
-    for sample in read(parts):
+    for sample in read(alike_folder):
         if sample.label == "good":
             shutil.copy(sample.path, good / sample.path.name)
     run, _ = tuned(recipe, read(good.parent), tmp_path / "run")
@@ -122,9 +102,9 @@ def test_a_folder_of_good_parts_alone(recipe, parts, tmp_path):
     assert Inspector(run.export()).card.classes == ("good", "defective")
 
 
-def test_the_layout_of_mvtec_with_kinds_that_train_never_shows(recipe, parts, tmp_path, capsys):
+def test_the_layout_of_mvtec_with_kinds_that_train_never_shows(recipe, alike_folder, tmp_path, capsys):
     root = tmp_path / "parts"
-    for number, sample in enumerate(read(parts)):
+    for number, sample in enumerate(read(alike_folder)):
         good = sample.label == "good"
         share = "train" if good and int(sample.group[-1]) % 3 else "test"
         target = root / share / sample.label / f"{number:03}.png"
@@ -143,12 +123,12 @@ def test_the_layout_of_mvtec_with_kinds_that_train_never_shows(recipe, parts, tm
     assert told["auroc"] > 0.5
 
 
-def test_no_good_class_is_refused(recipe, parts, tmp_path):
+def test_no_good_class_is_refused(recipe, alike_folder, tmp_path):
     with pytest.raises(BadData, match="expected a good class"):
-        tuned(recipe, read(parts, good=None), tmp_path)
+        tuned(recipe, read(alike_folder, good=None), tmp_path)
     with pytest.raises(BadData, match="expected a good class"):
-        one_defect(read(parts, good=None))
-    data = one_defect(read(parts))
+        one_defect(read(alike_folder, good=None))
+    data = one_defect(read(alike_folder))
     assert one_defect(data) is data
     check_trainable(split(data), one_class=True)
 

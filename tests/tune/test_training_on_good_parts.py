@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.good_alone import good_alone
 from visiontune import Bands, Inspector
 from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN, load_masks
-from visiontune.data.painter import paint_folder
 from visiontune.runtime.errors import BadRecipe
 from visiontune.runtime.roc import auroc
 from visiontune.tune import (
@@ -37,20 +37,8 @@ TARGET = {"escapes": 0.2, "overkill": 0.2, "confidence": 0.8}
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """60 painted parts that lie alike in the frame, a third of them defective."""
-    return split(
-        read(
-            paint_folder(
-                tmp_path_factory.mktemp("painted") / "parts",
-                parts=60,
-                exposures=2,
-                size=(96, 96),
-                seed=4,
-                difficulty=0.0,
-            )
-        )
-    )
+def parts(alike_folder):
+    return split(read(alike_folder))
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +57,6 @@ def recipe(tiny_recipe):
 def tuned(recipe, data, out, **options):
     said = io.StringIO()
     return finetune(recipe, data, out=out, console=Console(file=said, width=300), **options), said.getvalue()
-
-
-def good_alone(data, shares=()):
-    """The data with defective pictures only in some shares."""
-    return replace(data, samples=tuple(one for one in data if one.label == data.good or one.split in shares))
 
 
 def share_of(data, name):

@@ -24,10 +24,8 @@ PLANTED = 2  # in a mask: drawn by a policy
 LEVELLED = (
     0.5  # share of a frame's mean that is taken off its cells: the whole of it would hide what is large
 )
-STEEP, FAR = (
-    8.0,
-    -6.0,
-)  # log odds for a cell's distance e times another's, and where it is 1 in a frame whose mean is 1
+STEEP = 8.0  # log odds for a cell's distance e times another's
+FAR = -6.0  # log odds of a cell whose distance is 1 in a frame whose mean is 1
 BEYOND = 5.0  # log odds from which on severity rises by their logarithm
 
 

@@ -55,7 +55,8 @@ class Beside:
 
 
 def scores(net: Net, judge: Judge, frames: Frames) -> NDArray[np.float64]:
-    """What `judge` says of the frames uint8 (n, h, w, 3) by the features of the backbone as it is, (n,)."""
+    """What `judge` says of the frames uint8 (n, h, w, 3) by the features of the backbone as it is: (n,), or (n, k)
+    where it says k things of each."""
     net.eval()
     found: list[NDArray[np.float32]] = []
     with torch.inference_mode():

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from visiontune.data.frames import Frames
 from visiontune.heads import Features, HeadNet, Raw
 from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
 from visiontune.tune.cells import Cells, answers, raw_and_answers
@@ -143,3 +146,13 @@ class Net(nn.Module):
         buffers = self.backbone.named_buffers()
         found.update({name: b for name, b in buffers if name.rpartition(".")[0] in modules})
         return found
+
+
+def frame_logits(net: Net, frames: Frames) -> NDArray[np.float32]:
+    """The frame's logits (n, C) of fitted frames uint8 (n, h, w, 3), few enough at a time for the memory."""
+    net.eval()
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(frames), some := together((frames.shape[1], frames.shape[2]))):
+            rows.append(net.logits(torch.from_numpy(np.asarray(frames[start : start + some]))).numpy())
+    return np.concatenate(rows)

@@ -11,7 +11,7 @@ import torch
 from visiontune.runtime.bands import Bands
 from visiontune.tune.feeds import Share
 from visiontune.tune.good_shares import with_planted
-from visiontune.tune.net import together
+from visiontune.tune.net import frame_logits
 from visiontune.tune.promise import ESTIMATE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -33,13 +33,6 @@ def with_estimate(run: Run, bands: Bands) -> Bands:
     drawn = with_planted(val, run.recipe.policy, seed=run.recipe.seed + APART).frames[len(frames) :]
     if not len(drawn):
         return bands
-    with torch.inference_mode():
-        severity = torch.cat(
-            [
-                run.net.head.judged(run.net.logits(torch.from_numpy(np.asarray(some))))["severity"]
-                for start in range(0, len(drawn), together(size))
-                for some in [drawn[start : start + together(size)]]
-            ]
-        )
+    severity = run.net.head.judged(torch.from_numpy(frame_logits(run.net, drawn)))["severity"]
     passed = int((bands.decisions(severity.numpy()) == 0).sum())
     return replace(bands, evidence={**bands.evidence, ESTIMATE: {"pictures": len(drawn), "passed": passed}})

@@ -35,7 +35,7 @@ from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.kind_costs import KindCosts
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.learning_curve import LearningCurve
-from visiontune.tune.net import Net, together
+from visiontune.tune.net import Net, frame_logits
 from visiontune.tune.planted_escapes import with_estimate
 from visiontune.tune.progress import counted
 from visiontune.tune.range_test import Rates
@@ -89,12 +89,7 @@ class Run:
 
     def logits(self, split: str) -> NDArray[np.float32]:
         """The frame's logits for every picture of a split, float32 (n, C)."""
-        frames, rows = self.pictures(split), []
-        self.net.eval()
-        with torch.inference_mode():
-            for start in range(0, len(frames), some := together(self.recipe.size)):
-                rows.append(self.net.logits(torch.from_numpy(frames[start : start + some])))
-        return np.concatenate([row.numpy() for row in rows])
+        return frame_logits(self.net, self.pictures(split))
 
     def judge(self, split: str) -> Judged:
         """How the network judges every picture of a split: severity, kinds, true labels, parts."""
