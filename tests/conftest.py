@@ -10,9 +10,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import pytest
 from hypothesis import settings
 
-settings.register_profile(
-    "shared", deadline=None
-)  # a machine that does other things too must not fail a test
+# A machine that does other things too must not fail a test, and a commit is judged by the same examples as the one before it.
+# `pytest --hypothesis-profile=explore` looks for new ones; what it finds becomes an @example.
+settings.register_profile("shared", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("shared")
 
 

@@ -314,13 +314,16 @@ def test_what_is_marked_stays_in_its_box_wherever_it_lies(seed: int, at: Any, na
 
 
 @given(
-    by=st.integers(-50, 50),
+    by=st.integers(-49, 49),
     at=st.tuples(st.integers(3, 70), st.integers(3, 70), st.integers(2, 27), st.integers(2, 27)),
 )
+@example(by=29, at=(3, 3, 2, 2))
 @settings(max_examples=100, deadline=None)
-def test_a_view_says_what_share_of_a_box_is_left(by: float, at: Any) -> None:
+def test_a_view_says_what_share_of_a_box_is_left(by: int, at: Any) -> None:
+    # half a pixel more than asked: albumentations cuts to whole pixels, and 0.29 of 100 are 28.999 to it
+    share = (by + np.copysign(0.5, by)) / 100
     policy = Policy(
-        "shift and mirror", (Step("Affine", translate_percent=(by / 100, by / 100)), Step("HorizontalFlip"))
+        "shift and mirror", (Step("Affine", translate_percent=(share, share)), Step("HorizontalFlip"))
     )
     x0, y0, wide, high = at
     view = policy(
@@ -330,7 +333,7 @@ def test_a_view_says_what_share_of_a_box_is_left(by: float, at: Any) -> None:
     moved = np.array([x0, y0, x0 + wide, y0 + high]) + by
     there = np.clip(moved, 0, 100)
     sides = there[2:] - there[:2]
-    if (sides >= 1).all():
+    if (sides > 1).all():  # of one pixel exactly, rounding decides
         # the mirrored border shows the rectangle again, apart from itself
         mine = np.abs(view.boxes - [100 - there[2], there[1], 100 - there[0], there[3]]).max(axis=1) < 1e-3
         assert mine.sum() == 1
