@@ -1,11 +1,13 @@
 """Geometry of boxes against counting squares and plain loops."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visiontune.heads.boxes import areas, generalised, inside, overlaps, reaching, strongest, within
+from visiontune.heads.boxes import agreed, areas, generalised, inside, overlaps, reaching, strongest, within
+from visiontune.heads.suppression import Suppression
 
 SIDE = 9
 edge = st.integers(0, SIDE)
@@ -114,3 +116,42 @@ def test_equal_boxes_of_two_kinds_both_stay():
     assert scores.tolist() == pytest.approx([0.9, 0.8, 0, 0])
     assert kinds.tolist() == [0, 1, 0, 0]
     assert not found[2:].any()
+
+
+def slow_agreed(chosen, kind, boxes, scores):
+    """The mean of the boxes around a chosen one, by their weights."""
+    weights = [
+        (scores[at][kind] * max(0, slow_overlap(chosen, one) - 0.4)) ** 2 for at, one in enumerate(boxes)
+    ]
+    if not sum(weights):
+        return chosen
+    return [
+        sum(w * one[edge] for w, one in zip(weights, boxes, strict=True)) / sum(weights) for edge in range(4)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_boxes_lie_where_their_neighbours_agree(data):
+    boxes = data.draw(st.lists(box, min_size=1, max_size=8))
+    levels = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
+    scores = data.draw(
+        st.lists(st.lists(levels, min_size=2, max_size=2), min_size=len(boxes), max_size=len(boxes))
+    )
+    chosen = data.draw(st.lists(box, min_size=1, max_size=3))
+    kinds = data.draw(st.lists(st.integers(0, 1), min_size=len(chosen), max_size=len(chosen)))
+    found = agreed(
+        torch.tensor(chosen).float(), torch.tensor(kinds), torch.tensor(boxes).float(), torch.tensor(scores)
+    )
+    expected = [slow_agreed(one, kind, boxes, scores) for one, kind in zip(chosen, kinds, strict=True)]
+    assert found.numpy() == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_a_box_that_stays_moves_towards_a_weaker_one_that_went():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]])
+    scores = torch.tensor([[0.8], [0.4], [0.6]])
+    rules = Suppression(least=0.05, overlap=0.5, most=2, named=(0,))
+    found, strength, _ = rules.left(boxes[None], scores[None])
+    assert strength[0].tolist() == pytest.approx([0.8, 0.6])
+    assert 0 < found[0, 0, 0] < 1 and found[0, 0, 2] == pytest.approx(float(found[0, 0, 0]) + 10, abs=1e-4)
+    assert found[0, 1].tolist() == [50, 50, 60, 60]

@@ -97,7 +97,7 @@ def test_a_box_is_named_by_its_place_among_the_classes():
     answer = head.answer((torch.zeros(1, 3), *scores, *distances))
     assert answer["box_kinds"].tolist() == [[2, 1]]
     x, y = 3.5 * 8, 2.5 * 8
-    assert answer["boxes"][0, 0].tolist() == [x - 5, y - 6, x + 7, y + 8]
+    assert answer["boxes"][0, 0].tolist() == pytest.approx([x - 5, y - 6, x + 7, y + 8])
     assert answer["heatmap"][0, 2, 3] == answer["box_scores"][0, 0]
     assert answer["heatmap"][0, 3, 9] == answer["box_scores"][0, 1]  # within the coarser cell
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -50,6 +50,9 @@ def seen(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(seen())
+@example(
+    (Grid((64, 195), 64, 32), [(114.25, 0.0, 143.25, 2.0), (0.0, 0.0, 2.0, 2.0), (90.0, 0.0, 92.0, 2.0)], 0)
+)
 def test_an_object_across_a_seam_is_found_once_and_whole(given):
     """Each tile says exactly what it sees of each object, and the more surely the more of it."""
     grid, objects, seed = given
@@ -67,7 +70,10 @@ def test_an_object_across_a_seam_is_found_once_and_whole(given):
     assert int((sure > 0).sum()) == len(objects)
     assert (kinds[sure > 0] == 1).all()
     for box in found[sure > 0].numpy():
-        assert min(np.abs(box - one).max() for one in objects) < 1e-3
+        near = min(objects, key=lambda one: np.abs(box - one).max())
+        # two tiles may have a say in one that is larger than the rest of what they share
+        small = max(near[2] - near[0], near[3] - near[1]) <= 0.75 * grid.overlap
+        assert np.abs(box - near).max() <= (1e-3 if small else grid.overlap / 4)
 
 
 @given(st.integers(64, 300), st.sampled_from([0, 8, 16, 32]), st.data())
@@ -106,13 +112,14 @@ def test_boxes_are_those_of_each_tile_alone_moved_and_suppressed_together(net):
     (frame,) = golden_frames(3, 1, GRID.size)
     with torch.inference_mode():
         found = tiled.answers(torch.from_numpy(frame[None]))
-        rows = []
+        rows, all_cells = [], []
         for (y, x), (x0, y0, x1, y1) in zip(GRID.corners.tolist(), GRID.cores.tolist(), strict=True):
             said = net.exported(torch.from_numpy(frame[None, y : y + 64, x : x + 64]))
             for box, scores in zip(said[BOX_WORD][0].tolist(), said[SCORE_WORD][0].tolist(), strict=True):
                 box = [box[0] + x, box[1] + y, box[2] + x, box[3] + y]
                 middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
                 if x0 <= middle[0] <= x1 and y0 <= middle[1] <= y1:
+                    all_cells.append((box, scores))
                     rows += [(score, box, kind) for kind, score in enumerate(scores) if score > 0.005]
     kept = []
     for row in sorted(rows, key=lambda row: -row[0]):
@@ -121,7 +128,15 @@ def test_boxes_are_those_of_each_tile_alone_moved_and_suppressed_together(net):
     kept = kept[:60]
     assert len(kept) == 60
     assert found["box_scores"][0].tolist() == pytest.approx([score for score, _, _ in kept], abs=1e-6)
-    assert np.abs(found["boxes"][0].numpy() - np.array([box for _, box, _ in kept])).max() < 1e-3
+    cells = sorted(all_cells, key=lambda cell: -max(cell[1]))[: 10 * 60]
+    expected = np.array([agreed(box, kind, cells) for _, box, kind in kept])
+    assert np.abs(found["boxes"][0].numpy() - expected).max() < 1e-3
+
+
+def agreed(box, kind, cells):
+    """The mean of the cells' boxes around a box, by score and overlap."""
+    weights = np.array([(scores[kind] * max(0.0, overlap(box, one) - 0.4)) ** 2 for one, scores in cells])
+    return weights @ np.array([one for one, _ in cells]) / weights.sum()
 
 
 def overlap(one, other):

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from visiontune.data.fit import Region, Size
 from visiontune.heads import HeadNet
-from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
+from visiontune.heads.boxes import AGREE, TINY
+from visiontune.heads.suppression import BOX_WORD, HEARD, SCORE_WORD, Suppression
 
 FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 
@@ -20,9 +21,9 @@ def add_boxes(
 ) -> None:
     """Puts boxes, box_scores and box_kinds in the place of what all cells say; nothing where the network says no boxes.
 
-    As Suppression.left does: within each kind NonMaxSuppression, then the strongest of all kinds. Boxes (n, most, 4) are in
-    pixels of the frame; `size` (h, w) is the fitted frame, `roi` what it shows of the frame, both as in `fit_nodes`. `scores`
-    names what counts as the cells' scores.
+    As Suppression.left does: within each kind NonMaxSuppression, then the strongest of all kinds, each where cells agree. Boxes
+    (n, most, 4) are in pixels of the frame; `size` (h, w) is the fitted frame, `roi` what it shows of the frame, both as in
+    `fit_nodes`. `scores` names what counts as the cells' scores.
     """
     rules = head.suppression
     if rules is None:
@@ -45,6 +46,7 @@ def add_boxes(
     wide = parts.node("Unsqueeze", [at, parts.ints("boxes.last", [-1])], "boxes.column")
     wide = parts.node("Tile", [wide, parts.ints("boxes.edges", [1, 1, 4])], "boxes.corners")
     chosen = parts.node("GatherElements", [BOX_WORD, wide], "boxes.chosen", axis=1)
+    chosen = agreed(parts, rules, scores, chosen, kind, cells)
     placed = in_frame(parts, chosen, size=size, roi=roi)
     shown = parts.node("Unsqueeze", [real, "boxes.last"], "boxes.shown")
     placed = parts.node("Where", [shown, placed, "boxes.none"], "boxes.placed")
@@ -103,6 +105,68 @@ def suppressed(parts: Nodes, rules: Suppression, scores: str) -> str:
     values = parts.node("GatherND", [scores, stays], "boxes.values")
     empty = parts.node("Mul", [scores, parts.floats("boxes.none", 0.0)], "boxes.empty")
     return parts.node("ScatterND", [empty, stays, values], "boxes.kept")
+
+
+def agreed(parts: Nodes, rules: Suppression, scores: str, chosen: str, kind: str, cells: int) -> str:
+    """Boxes (n, most, 4) where the strongest cells agree, of `chosen` ones and their kinds' columns: heads.boxes.agreed.
+
+    Those of score 0 have no neighbours in their column that count, or are covered by what stands in their place.
+    """
+    heard = min(HEARD * rules.most, cells)
+    node, last = parts.node, parts.ints("boxes.last", [-1])
+    top = node("ReduceMax", [scores, last], "boxes.loudest", keepdims=0)
+    count = parts.ints("boxes.heard", [heard])
+    parts.nodes.append(helper.make_node("TopK", [top, count], ["boxes.loud", "boxes.who"], axis=1))
+    who = node("Unsqueeze", ["boxes.who", last], "boxes.speaker")
+    edges = node("Tile", [who, parts.ints("boxes.edges", [1, 1, 4])], "boxes.speakers")
+    theirs = node("GatherElements", [BOX_WORD, edges], "boxes.theirs", axis=1)  # (n, heard, 4)
+    said = node("GatherND", [scores, who], "boxes.said", batch_dims=1)  # (n, heard, K)
+    said = node("Transpose", [said], "boxes.by_kind", perm=[0, 2, 1])
+    said = node(
+        "GatherND", [said, node("Unsqueeze", [kind, last], "boxes.row")], "boxes.of_kind", batch_dims=1
+    )
+    share = overlaps(parts, chosen, theirs)
+    above = node("Sub", [share, parts.floats("boxes.agree", AGREE)], "boxes.above")
+    above = node("Relu", [above], "boxes.agreeing")
+    weight = node("Mul", [said, above], "boxes.say")
+    weight = node("Mul", [weight, weight], "boxes.weight")  # (n, most, heard)
+    total = node("ReduceSum", [weight, last], "boxes.total", keepdims=1)
+    some = node("Greater", [total, parts.floats("boxes.none", 0.0)], "boxes.some")
+    whole = node("Where", [some, total, parts.floats("boxes.one", 1.0)], "boxes.whole")
+    mean = node("Div", [node("MatMul", [weight, theirs], "boxes.sum"), whole], "boxes.mean")
+    down = parts.ints("boxes.down", [1])
+    mean = node(
+        "Max", [mean, node("ReduceMin", [theirs, down], "boxes.first", keepdims=1)], "boxes.not_below"
+    )
+    mean = node(
+        "Min", [mean, node("ReduceMax", [theirs, down], "boxes.final", keepdims=1)], "boxes.not_above"
+    )
+    return node("Where", [some, mean, chosen], "boxes.agreed")
+
+
+def overlaps(parts: Nodes, one: str, other: str) -> str:
+    """IoU (n, A, B) of boxes (n, A, 4) and (n, B, 4): heads.boxes.overlaps."""
+    node, last = parts.node, parts.ints("boxes.last", [-1])
+    pieces = parts.ints("boxes.pieces", [2, 2])
+    for source, name, axis in ((one, "one", 2), (other, "other", 1)):
+        parts.nodes.append(
+            helper.make_node("Split", [source, pieces], [f"boxes.{name}.from", f"boxes.{name}.to"], axis=2)
+        )
+        side = node("Sub", [f"boxes.{name}.to", f"boxes.{name}.from"], f"boxes.{name}.sides")
+        at = parts.ints(f"boxes.{name}.axis", [axis])
+        for word in ("from", "to"):
+            node("Unsqueeze", [f"boxes.{name}.{word}", at], f"boxes.{name}.{word}.wide")
+        side = node("Relu", [side], f"boxes.{name}.open")
+        area = node("ReduceProd", [side, last], f"boxes.{name}.area", keepdims=0)
+        node("Unsqueeze", [area, at], f"boxes.{name}.wide")
+    low = node("Max", ["boxes.one.from.wide", "boxes.other.from.wide"], "boxes.low")
+    high = node("Min", ["boxes.one.to.wide", "boxes.other.to.wide"], "boxes.high")
+    both = node("Relu", [node("Sub", [high, low], "boxes.within")], "boxes.meeting")
+    both = node("ReduceProd", [both, last], "boxes.both", keepdims=0)
+    areas = node("Add", ["boxes.one.wide", "boxes.other.wide"], "boxes.areas")
+    union = node("Sub", [areas, both], "boxes.union.exact")
+    union = node("Add", [union, parts.floats("boxes.tiny", TINY)], "boxes.union")
+    return node("Div", [both, union], "boxes.share")
 
 
 def in_frame(parts: Nodes, boxes: str, *, size: Size, roi: Region | None) -> str:
