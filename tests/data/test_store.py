@@ -172,6 +172,14 @@ def test_a_file_that_changes_while_it_is_read_is_refused(parts, tmp_path, monkey
         load(parts, FIT, folder=tmp_path / "store")
 
 
+def test_what_is_not_wanted_is_decoded_when_it_is_asked_for(parts, tmp_path, decodes):
+    said = []
+    frames = load(parts, FIT, folder=tmp_path / "store", wanted=[0, 3, 4], say=said.append)
+    assert len(decodes) == 3 and "3 take at most" in said[0] and len(said) == 1
+    assert (frames[:] == load(parts, FIT)).all()
+    assert len(decodes) == 3 + (N - 3) + N
+
+
 def test_progress_counts_every_picture(parts, tmp_path):
     for options in ({}, {"folder": tmp_path}, {"folder": tmp_path}, {"folder": tmp_path, "store_gb": 0}):
         done = []

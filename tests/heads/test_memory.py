@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import timm
 import torch
+from torch.nn import functional
 
 from visiontune import Bands
 from visiontune.heads import Anomaly, Labels, Pyramid, TrainedAnomaly
-from visiontune.heads.memory import RIDGE, SHARED
+from visiontune.heads.memory import OUTLINE, RIDGE, SHARED
 from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import open_session
 from visiontune.tune.graph import core_model, line_model
@@ -66,11 +67,40 @@ def test_scores_are_those_of_a_slow_search():
     seen = np.einsum("npc,pcd->npd", new - mean, white)
     bank = net.bank.double().numpy()
     apart = np.sqrt(((seen[:, :, None] - bank) ** 2).sum(axis=3)).min(axis=2) / np.sqrt(13)
-    scores, found = net(parts(6, 1))
+    scores, found = net(parts(6, 1))[0], net.cells(parts(6, 1))
     assert found.shape == (6, 8, 8)
     # the scale of the channels is that of the first batch: close, and whitening takes it out but for the ridge
     assert np.allclose(found.flatten(1).numpy(), apart, rtol=2e-2)
     assert np.allclose(scores.numpy(), found.flatten(1).max(dim=1).values.numpy())  # one of 64 cells
+
+
+def test_outlines_are_those_of_the_finest_map():
+    net, features = made(), parts(6, 1)
+    good, new = parts(200, 0)[1].double().numpy(), features[1].double().numpy()
+    variance = good.var(axis=0)
+    mean = variance.mean(axis=(1, 2), keepdims=True)
+    away = (new - good.mean(axis=0)) ** 2 / ((1 - SHARED) * variance + (SHARED + RIDGE) * mean)
+    cells = net.cells(features)
+    wide = functional.interpolate(cells[:, None] ** 2, size=(16, 16), mode="bilinear")[:, 0].numpy()
+    expected = np.sqrt((1 - OUTLINE) * wide + OUTLINE * away.mean(axis=1))
+    assert np.allclose(net(features)[1].numpy(), expected, rtol=1e-3)
+
+
+def test_a_map_of_the_grid_itself_has_no_outlines():
+    pyramid = Pyramid(pooled=5, channels=(4, 6), strides=(8, 16), size=(64, 64))
+    net = Anomaly(memory=50).build(pyramid, LABELS)
+    pooled, _, *maps = parts(100, 0)
+    net.memorise([(pooled, *maps[:2])], pictures=100, seed=0)
+    assert torch.equal(net((pooled, *maps[:2]))[1], net.cells((pooled, *maps[:2])))
+
+
+def test_a_channel_that_never_varied_does_not_count_without_end():
+    net, features = Anomaly(memory=50).build(PYRAMID, LABELS), parts(50, 0)
+    features[1][:, 1] = 0.25
+    net.memorise([features], pictures=50, seed=0)
+    new = parts(5, 1)
+    new[1][:, 1] = 0.2501
+    assert net(new)[1].max() < 10
 
 
 def test_the_memory_does_not_hang_on_how_pictures_are_batched():
@@ -81,6 +111,8 @@ def test_the_memory_does_not_hang_on_how_pictures_are_batched():
     other.memorise(batches, pictures=200, seed=0)
     assert torch.allclose(net.place, other.place, atol=1e-4)
     assert torch.allclose(net.whitening, other.whitening, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(net.outline_place, other.outline_place, atol=1e-4)
+    assert torch.allclose(net.outline_scale, other.outline_scale, rtol=1e-3)
 
 
 def test_a_place_is_judged_by_what_is_good_there():
@@ -88,7 +120,7 @@ def test_a_place_is_judged_by_what_is_good_there():
     net, features = made(), parts(1, 5)
     swapped = [features[0], *(one.clone() for one in features[1:])]
     swapped[2][:, :, 1, 1], swapped[2][:, :, 6, 6] = features[2][:, :, 6, 6], features[2][:, :, 1, 1]
-    plain, moved = net(features)[1][0], net(tuple(swapped))[1][0]
+    plain, moved = net.cells(features)[0], net.cells(tuple(swapped))[0]
     assert moved[1, 1] > 2 * plain[1, 1] and moved[6, 6] > 2 * plain[6, 6]
     assert torch.allclose(moved[3:5, 3:5], plain[3:5, 3:5], rtol=1e-4)
 

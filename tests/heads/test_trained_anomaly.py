@@ -46,7 +46,7 @@ DRAWN = MARKED * PLANTED
 def test_before_training_it_says_how_far_a_cell_is_half_of_it_beside_its_frame(real):
     net, features = made(real=real).eval(), parts(5, seed=1)
     frames, cells = net(features)
-    far = net.memory(features)[1].double().log().detach().numpy()
+    far = net.memory.cells(features).double().log().detach().numpy()
     expected = STEEP * (far - LEVELLED * far.mean(axis=(1, 2), keepdims=True)) + FAR
     assert np.allclose(cells.detach().numpy(), expected, atol=1e-3)
     assert torch.allclose(frames, highest(cells.flatten(1)))

@@ -73,8 +73,8 @@ class Fit:
         graph = helper.make_graph(
             nodes,
             "fit",
-            [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["n", "h", "w", 3])],
-            [helper.make_tensor_value_info("fitted", TensorProto.UINT8, ["n", *size, 3])],
+            [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["n", "h", "w", "channels"])],
+            [helper.make_tensor_value_info("fitted", TensorProto.UINT8, ["n", *size, "channels"])],
             tensors,
         )
         model = helper.make_model(
@@ -97,5 +97,17 @@ class Fit:
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The fitted frame, uint8 (h, w, 3)."""
-        fitted: NDArray[np.uint8] = self._session.run(None, {"frames": frame[None]})[0][0]
-        return fitted
+        grey = is_grey(frame)  # one channel then does for three: half of the time, the same pixels
+        given = np.ascontiguousarray(frame[:, :, :1]) if grey else frame
+        fitted: NDArray[np.uint8] = self._session.run(None, {"frames": given[None]})[0][0]
+        return np.repeat(fitted, 3, axis=2) if grey else fitted
+
+
+def is_grey(frame: NDArray[np.uint8]) -> bool:
+    """Whether the channels of a frame uint8 (H, W, 3) are the same; of a colourful one the first row tells."""
+    first = frame[:, :, 0]
+    return all(
+        (first[rows] == frame[rows, :, other]).all()
+        for rows in (slice(0, 1), slice(1, None))
+        for other in (1, 2)
+    )

@@ -40,6 +40,7 @@ def load(
     fit: Fit,
     *,
     window: Window | None = None,
+    wanted: Sequence[int] | None = None,
     folder: str | Path | None = None,
     store_gb: float = 10.0,
     say: Say | None = None,
@@ -48,6 +49,7 @@ def load(
     """All pictures of `dataset`, decoded and fitted: uint8 (n, h, w, 3), in the dataset's order.
 
     window    of 16-bit grey; see `decode`.
+    wanted    numbers of the pictures that a folder shall keep, all if None; the others are decoded when they are asked for.
     folder    where the decoded pictures are kept, to be mapped into memory; None keeps them in RAM. Pictures that are there
               already are not decoded again: each is known by the sha256 of its file, together with size, region, window and
               the versions of what decodes. So a folder may be shared by runs, data sets and shares, and a kill at any moment
@@ -68,24 +70,25 @@ def load(
     say = say or _silence
     place = Path(folder) / _name(reader)
     at = np.full(len(paths), ELSEWHERE, np.int64)
+    some = range(len(paths)) if wanted is None else wanted
     try:
         with Rows(
             place, (*fit.size, 3), waiting=lambda: say(f"waiting for another run to fill {folder}")
         ) as rows:
             filling = _Filling(rows, paths, reader, at, room=_room(Path(folder), store_gb))
             say(
-                f"pictures are decoded once: {len(paths)} take at most {_size(len(paths) * filling.each)} in {folder}, "
+                f"pictures are decoded once: {len(some)} take at most {_size(len(some) * filling.each)} in {folder}, "
                 f"which may take {_size(max(0, filling.room))} more"
             )
-            each(len(paths), filling.put, progress)
+            each(some, filling.put, progress)
             reason = filling.reason
     except OSError as error:  # no folder to keep them in; whether they can be read is found out all the same
         reason = error.strerror or one_line(error)
-        each(len(paths), lambda index: reader(paths[index]), progress)
-    left = int((at == ELSEWHERE).sum())
+        each(some, lambda index: reader(paths[index]), progress)
+    left = int((at[list(some)] == ELSEWHERE).sum())
     if left:
         say(
-            f"{left} of {len(paths)} pictures are not kept in {folder} ({reason}): decoded anew each time they are asked for"
+            f"{left} of {len(some)} pictures are not kept in {folder} ({reason}): decoded anew each time they are asked for"
         )
     return Stored(place / PIXELS, at, paths, reader)
 
@@ -101,10 +104,10 @@ def remove(folder: str | Path) -> None:
         Path(folder).rmdir()
 
 
-def each(count: int, do: Callable[[int], object], progress: Progress | None) -> None:
-    """Calls `do` with 0..count-1 on a few threads, `progress` with 1 after each; raises what the first that failed raised."""
+def each(numbers: Sequence[int], do: Callable[[int], object], progress: Progress | None) -> None:
+    """Calls `do` with each number on a few threads, `progress` with 1 after each; raises what the first that failed raised."""
     with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
-        for _ in pool.map(do, range(count)):
+        for _ in pool.map(do, numbers):
             if progress is not None:
                 progress(1)
 
@@ -115,7 +118,7 @@ def _in_memory(paths: Sequence[Path], reader: Reader, progress: Progress | None)
     def put(index: int) -> None:
         frames[index] = reader(paths[index])
 
-    each(len(paths), put, progress)
+    each(range(len(paths)), put, progress)
     return frames
 
 

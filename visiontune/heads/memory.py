@@ -11,11 +11,14 @@ from torch.nn import functional
 from visiontune.heads.anomaly import Anomaly, ScoredNet
 from visiontune.heads.coreset import coreset
 from visiontune.heads.head import Pyramid
+from visiontune.heads.moments import Moments
 
 FINEST = 8  # pixels of the input to a cell; finer ones cost four times as much
+OUTLINE = 0.15  # share of the finest map in the squared distance of a heatmap's cell; chosen on val of magnetic tiles
 SEEN = 20_000  # cells of good parts, alike many of each picture, of which the memory is chosen
 SHARED = 0.3  # weight of the mean covariance over the frame in that of each place
-RIDGE = 0.01  # of a channel's variance, added to it: what never varied must not count without end
+RIDGE = 0.01  # of a channel's variance, added to it
+LEAST_SPREAD = 0.01  # variance of a channel at least, of the channels' mean: what never varied must not count without end
 LARGEST = 8_000_000  # numbers for all places together, 32 MB; beyond it only variances are kept
 PEAK = 200  # the frame's score is the mean of its highest cells, one in so many
 CHUNK = 64  # cells or places that the fit works on at once: its memory is mostly that of the backbone
@@ -26,9 +29,13 @@ class MemoryNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w), about 1 for good ones.
 
     The maps are brought to the grid of the finest one with at least 8 pixels a cell, and whitened at each place by what good
-    parts show there: edges of the part, its holes and the lamp's light are good where they always are.
+    parts show there: edges of the part, its holes and the lamp's light are good where they always are. Where the backbone has a
+    finer map, how far it is from good at each place, channel by channel (as in PaDiM, with variances alone), draws the outlines
+    of the cells that are given out; the frame's score is that of the cells without it.
     """
 
+    outline_place: Tensor
+    outline_scale: Tensor
     centre: Tensor
     projection: Tensor
     place: Tensor
@@ -42,6 +49,7 @@ class MemoryNet(ScoredNet):
         self.chosen = levels(features.strides)
         strides = [features.strides[level] for level in self.chosen]
         self.finest = next((at for at, stride in enumerate(strides) if stride >= FINEST), len(strides) - 1)
+        self.outlined = strides[0] < strides[self.finest]
         channels = sum(features.channels[level] for level in self.chosen)
         depth = min(options.width, channels)
         self.register_buffer("centre", torch.zeros(channels, 1, 1))
@@ -50,12 +58,25 @@ class MemoryNet(ScoredNet):
         self.register_buffer("whitening", torch.ones(1, depth))  # (h w, d, d), or its diagonal (h w, d)
         self.register_buffer("bank", torch.zeros(1, depth))  # (m, d)
         self.register_buffer("squares", torch.zeros(1))  # (m,)
+        for word in ("outline_place", "outline_scale"):
+            self.register_buffer(word, torch.ones(features.channels[self.chosen[0]], 1, 1))  # (C, h, w)
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Scores of the frames (N,) and of their cells (N, h, w)."""
+        cells = self.cells(features)
+        return highest(cells.flatten(1)), self.with_outlines(cells, features) if self.outlined else cells
+
+    def cells(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Distances of the cells (N, h, w) to the memory, by which frames are judged."""
         vectors = self.vectors(features)
-        cells = self.apart(self.white(vectors))
-        return highest(cells), cells.reshape(-1, *vectors.shape[2:])
+        return self.apart(self.white(vectors)).reshape(-1, *vectors.shape[2:])
+
+    def with_outlines(self, cells: Tensor, features: tuple[Tensor, ...]) -> Tensor:
+        """Scores of cells (N, h, w) on the grid of the finest map, a share of each by what the map shows there."""
+        away = (self.finer(features) - self.outline_place) * self.outline_scale
+        outline = away.square().mean(dim=1, keepdim=True)
+        wide = resized(cells[:, None].square(), outline.shape[2:])
+        return ((1 - OUTLINE) * wide + OUTLINE * outline)[:, 0].sqrt()
 
     def white(self, vectors: Tensor) -> Tensor:
         """Vectors (N, d, h, w), each whitened by what is good at its place, (N, h w, d)."""
@@ -75,6 +96,10 @@ class MemoryNet(ScoredNet):
         apart = (rows.square().sum(dim=2) + nearest).clamp(min=0) / self.bank.shape[1]
         return apart.sqrt()
 
+    def finer(self, features: tuple[Tensor, ...]) -> Tensor:
+        """The finest map, (N, C, h, w)."""
+        return features[1 + self.chosen[0]]
+
     def joined(self, features: tuple[Tensor, ...]) -> Tensor:
         """The chosen maps on one grid, (N, C, h, w)."""
         some = [features[1 + level] for level in self.chosen]
@@ -92,33 +117,37 @@ class MemoryNet(ScoredNet):
         Its own memory stays small however many there are: sums for each place, and a fixed number of cells drawn at random.
         """
         draw = torch.Generator().manual_seed(seed)
-        whole = False
-        total = squares = about = torch.zeros((), dtype=torch.float64)
+        moments, outlines = Moments(whole=False), Moments(whole=False)
         cells, places = [], []
         for first, features in enumerate(batches):
             if not first:
                 self.scale_to(self.joined(features), draw)
             vectors = self.vectors(features).flatten(2).permute(2, 0, 1)  # (h w, N, d)
-            # about the first batch's mean: where parts lie alike, spreads are small beside means, and squares would drown them
-            about = about if first else vectors.mean(dim=1, keepdim=True)
-            away = vectors - about
-            whole = len(vectors) * vectors.shape[2] ** 2 <= LARGEST
-            sums = away.sum(dim=1)
-            moments = away.transpose(1, 2) @ away if whole else away.square().sum(dim=1)
-            total = total.add_(sums) if first else sums.double()
-            squares = squares.add_(moments) if first else moments.double()
+            if not first:
+                moments.whole = len(vectors) * vectors.shape[2] ** 2 <= LARGEST
+            moments.add(vectors)
+            if self.outlined:
+                outlines.add(self.finer(features).flatten(2).permute(2, 0, 1))
             each = min(len(vectors), -(-SEEN // pictures))
             at = torch.rand(vectors.shape[1], len(vectors), generator=draw).topk(each, dim=1).indices
             rows = torch.arange(len(at))[:, None].expand_as(at)
             cells.append(vectors[at.flatten(), rows.flatten()])
             places.append(at.flatten())
-        mean = total / pictures
-        spread = squares / pictures - (mean[:, :, None] * mean[:, None] if whole else mean.square())
-        self.place, self.whitening = (mean + about[:, 0]).float(), whitening(spread)
+        self.place, self.whitening = moments.mean, whitening(moments.spread)
+        if self.outlined:
+            self.outline_by(outlines, self.finer(features).shape[1:])
         known = self.whitened(torch.cat(cells), torch.cat(places))
         known = known[torch.randperm(len(known), generator=draw)[:SEEN]]
         self.bank = known[coreset(known, self.options.memory)].contiguous()
         self.squares = self.bank.square().sum(dim=1)
+
+    def outline_by(self, moments: Moments, grid: torch.Size) -> None:
+        """Sets what is good at each place of the finest map (C, h, w), and how far it spreads."""
+        mean, spread = moments.mean, moments.spread
+        whole = (spread + (mean - mean.mean(dim=0)).square()).mean(dim=0)  # variance of a channel, wherever
+        whole = whole.clamp(min=1e-6 * float(whole.mean()) + 1e-12)
+        found = mean, whitening(spread / whole) / whole.sqrt().float()
+        self.outline_place, self.outline_scale = (one.T.reshape(grid) for one in found)
 
     def scale_to(self, joined: Tensor, draw: torch.Generator) -> None:
         """Sets scale and projection of the channels by some good pictures: those of a backbone differ by orders of magnitude.
@@ -150,10 +179,11 @@ def highest(cells: Tensor) -> Tensor:
 def whitening(spread: Tensor) -> Tensor:
     """Inverse roots, float32, of covariances (n, d, d) of n places, or of variances (n, d), each drawn towards their mean."""
     mean = spread.mean(dim=0)
+    each = mean if spread.ndim == 2 else mean.diagonal()
+    each = each.clamp(min=max(1e-12, LEAST_SPREAD * float(each.mean())))
     if spread.ndim == 2:
-        shared = (1 - SHARED) * spread.clamp(min=0) + (SHARED + RIDGE) * mean.clamp(min=1e-12)
-        return shared.rsqrt().float()
-    common = SHARED * mean + RIDGE * torch.diag(mean.diagonal().clamp(min=1e-12))
+        return ((1 - SHARED) * spread.clamp(min=0) + (SHARED + RIDGE) * each).rsqrt().float()
+    common = SHARED * mean + RIDGE * torch.diag(each)
     roots = []
     for some in torch.split(spread, CHUNK):
         values, directions = torch.linalg.eigh((1 - SHARED) * some + common)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from visiontune.data.samples import Dataset
 from visiontune.data.splits import split
 from visiontune.data.store import load, remove
 from visiontune.data.trainable import check_trainable
-from visiontune.heads import Labels, Pyramid
+from visiontune.heads import Anomaly, Labels, Pyramid
 from visiontune.heads.head import LABELS, PYRAMID
 from visiontune.heads.memory import MemoryNet
 from visiontune.heads.trained_anomaly import TrainedAnomalyNet
@@ -35,7 +36,7 @@ from visiontune.tune.frozen import Frozen
 from visiontune.tune.good_shares import often, with_planted
 from visiontune.tune.learner import Learner
 from visiontune.tune.marked import boxes_of, masks_of
-from visiontune.tune.memorise import memorise, remember
+from visiontune.tune.memorise import good_of, memorise, remember
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
 from visiontune.tune.pyramid import taps
@@ -108,11 +109,15 @@ def finetune(
     shares: dict[str, Share] = {}
     for name in ("train", "val"):
         share = data.share(name)
-        with counted(console, f"reading {name}", len(share)) as step:
+        wanted: Sequence[int] = range(len(share))
+        if isinstance(recipe.head, Anomaly) and name == "train":  # no one looks at the others
+            wanted = good_of(share).tolist()
+        with counted(console, f"reading {name}", len(wanted)) as step:
             frames = load(
                 share,
                 fit,
                 window=recipe.window,
+                wanted=wanted,
                 folder=folder / "store" if store is None else store,
                 store_gb=recipe.store_gb,
                 say=lambda line: console.print(f"  {line}", highlight=False, markup=False),

@@ -1,0 +1,91 @@
+"""Batch normalisations folded into convolutions: the same features and maps, on every family, or the backbone itself."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from visiontune.tune.fused import fused, put
+from visiontune.tune.pyramid import tapped, taps
+
+PICTURES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def lively(backbone):
+    """A backbone whose normalisations are not those of a fresh one."""
+    draw = torch.Generator().manual_seed(1)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for one in (module.running_mean, module.bias.data):
+                one.copy_(torch.randn(one.shape, generator=draw) * 0.2)
+            for one in (module.running_var, module.weight.data):
+                one.copy_(torch.rand(one.shape, generator=draw) + 0.5)
+    return backbone.eval()
+
+
+@pytest.mark.parametrize(
+    "name", ["test_efficientnet", "test_resnet", "mobilenetv2_035", "mobilenetv3_small_050"]
+)
+def test_a_backbone_gives_the_same_without_its_normalisations(name):
+    torch.manual_seed(0)
+    backbone = lively(timm.create_model(name, num_classes=0))
+    before = {word: value.clone() for word, value in backbone.state_dict().items()}
+    twin = fused(backbone, PICTURES[:1])
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())
+    assert all(torch.equal(value, before[word]) for word, value in backbone.state_dict().items())
+    wanted = taps(backbone, (64, 64))
+    with torch.no_grad():
+        for here, there in zip(
+            tapped(twin, PICTURES, wanted), tapped(backbone, PICTURES, wanted), strict=True
+        ):
+            assert torch.allclose(here, there, rtol=1e-3, atol=1e-3 * float(there.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_convnext"])
+def test_what_has_no_batch_normalisation_stays(name):
+    backbone = timm.create_model(name, num_classes=0).eval()
+    size = backbone.default_cfg["input_size"]
+    pictures = torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(fused(backbone, pictures)(pictures), backbone(pictures))
+
+
+class Forked(nn.Module):
+    """A convolution that is read before and after its normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, pictures):
+        found = self.conv(pictures)
+        return (found + self.norm(found)).mean(dim=(2, 3))
+
+
+class Twice(Forked):
+    """A convolution that is used with its normalisation and without."""
+
+    def forward(self, pictures):
+        return (self.norm(self.conv(pictures)) - self.conv(2 * pictures)).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("kind", [Forked, Twice])
+def test_a_convolution_that_is_read_elsewhere_is_left_alone(kind):
+    torch.manual_seed(0)
+    backbone = lively(kind())
+    with torch.no_grad():
+        assert torch.allclose(fused(backbone, PICTURES)(PICTURES), backbone(PICTURES))
+
+
+def test_a_normalisation_of_what_a_convolution_did_not_give_stays():
+    backbone = lively(
+        nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten())
+    )
+    twin = fused(backbone, PICTURES)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in twin.modules()) == 2
+
+
+def test_a_module_is_put_in_its_place():
+    whole = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)))
+    put(whole, whole[1][0], nn.ReLU())
+    assert isinstance(whole[1][0], nn.ReLU)
