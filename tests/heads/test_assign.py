@@ -26,14 +26,14 @@ def slow(scores, predicted, points, strides, boxes, kinds, top):
         may = [at for at in cells if holds[m][at]]
         if not may:
             may = [min((at for at in cells if strides[at] == min(strides)), key=lambda at: far[at])]
-        aligned = {at: scores[at][kind] * share[m][at] ** 6 + NEAR / (1 + far[at]) for at in may}
+        aligned = {at: scores[at][kind] * share[m][at] ** 3 + NEAR / (1 + far[at]) for at in may}
         for at in sorted(may, key=lambda at: -aligned[at])[:top]:
             wants[at].append(m)
     owner = [max(wants[at], key=lambda m: share[m][at]) if wants[at] else -1 for at in cells]
     target = [0.0] * len(points)
     for m in set(owner) - {-1}:
         mine = [at for at in cells if owner[at] == m]
-        aligned = {at: scores[at][kinds[m]] * share[m][at] ** 6 for at in mine}
+        aligned = {at: scores[at][kinds[m]] * share[m][at] ** 3 for at in mine}
         most, widest = max(aligned.values()), max(share[m][at] for at in mine)
         for at in mine:
             target[at] = aligned[at] / most * widest if most > 0 else 0.0

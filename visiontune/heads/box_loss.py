@@ -9,7 +9,7 @@ from torch.nn import functional
 from visiontune.heads.assign import Assigned, assigned
 from visiontune.heads.boxes import generalised, reaching
 
-SCORES, FIT = 1.0, 2.0  # weights
+SCORES, FIT = 1.0, 6.0  # weights; on val of NEU steel 2, 4 and 10 gave a lower mAP
 
 
 def box_losses(
