@@ -67,11 +67,28 @@ def test_scores_are_those_of_a_slow_search():
     seen = np.einsum("npc,pcd->npd", new - mean, white)
     bank = net.bank.double().numpy()
     apart = np.sqrt(((seen[:, :, None] - bank) ** 2).sum(axis=3)).min(axis=2) / np.sqrt(13)
-    scores, found = net(parts(6, 1))[0], net.cells(parts(6, 1))
+    scores, found = net(parts(6, 1))[0].numpy(), net.cells(parts(6, 1))
     assert found.shape == (6, 8, 8)
     # the scale of the channels is that of the first batch: close, and whitening takes it out but for the ridge
     assert np.allclose(found.flatten(1).numpy(), apart, rtol=2e-2)
-    assert np.allclose(scores.numpy(), found.flatten(1).max(dim=1).values.numpy())  # one of 64 cells
+    found = found.flatten(1).double().numpy()
+    levelled = found.max(axis=1) / np.sqrt(found.mean(axis=1))  # one of 64 cells
+    assert np.allclose(scores, levelled, rtol=1e-4)
+
+
+def level(cells):
+    """The root of each frame's mean distance."""
+    return np.sqrt(cells.double().numpy().mean(axis=(1, 2), keepdims=True))
+
+
+def test_a_frame_that_differs_all_over_counts_by_half():
+    net, features = made(), parts(8, 1)
+    cells = net.cells(features)
+    louder = net.cells
+    net.cells = lambda features: 4 * louder(features)
+    frames = net(features)[0]
+    net.cells = louder
+    assert np.allclose(frames.numpy(), 2 * net(features)[0].numpy(), rtol=1e-4) and cells.min() > 0
 
 
 def test_outlines_are_those_of_the_finest_map():
@@ -82,7 +99,7 @@ def test_outlines_are_those_of_the_finest_map():
     away = (new - good.mean(axis=0)) ** 2 / ((1 - SHARED) * variance + (SHARED + RIDGE) * mean)
     cells = net.cells(features)
     wide = functional.interpolate(cells[:, None] ** 2, size=(16, 16), mode="bilinear")[:, 0].numpy()
-    expected = np.sqrt((1 - OUTLINE) * wide + OUTLINE * away.mean(axis=1))
+    expected = np.sqrt((1 - OUTLINE) * wide + OUTLINE * away.mean(axis=1)) / level(cells)
     assert np.allclose(net(features)[1].numpy(), expected, rtol=1e-3)
 
 
@@ -91,7 +108,8 @@ def test_a_map_of_the_grid_itself_has_no_outlines():
     net = Anomaly(memory=50).build(pyramid, LABELS)
     pooled, _, *maps = parts(100, 0)
     net.memorise([(pooled, *maps[:2])], pictures=100, seed=0)
-    assert torch.equal(net((pooled, *maps[:2]))[1], net.cells((pooled, *maps[:2])))
+    cells = net.cells((pooled, *maps[:2]))
+    assert np.allclose(net((pooled, *maps[:2]))[1].numpy(), cells.numpy() / level(cells), rtol=1e-4)
 
 
 def test_a_channel_that_never_varied_does_not_count_without_end():

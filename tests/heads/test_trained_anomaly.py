@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from visiontune.heads import Labels, Pyramid, TrainedAnomaly
 from visiontune.heads.feature_noise import noised
-from visiontune.heads.memory import highest
-from visiontune.heads.trained_anomaly import BEYOND, FAR, LEVELLED, PLANTED, STEEP, marks, stretched
+from visiontune.heads.memory import LEVELLED, highest
+from visiontune.heads.trained_anomaly import BEYOND, FAR, PLANTED, STEEP, marks, stretched
 from visiontune.runtime.errors import BadRecipe
 
 PYRAMID = Pyramid(pooled=5, channels=(3, 4, 6), strides=(4, 8, 16), size=(48, 64))
@@ -46,10 +46,18 @@ DRAWN = MARKED * PLANTED
 def test_before_training_it_says_how_far_a_cell_is_half_of_it_beside_its_frame(real):
     net, features = made(real=real).eval(), parts(5, seed=1)
     frames, cells = net(features)
-    far = net.memory.cells(features).double().log().detach().numpy()
-    expected = STEEP * (far - LEVELLED * far.mean(axis=(1, 2), keepdims=True)) + FAR
-    assert np.allclose(cells.detach().numpy(), expected, atol=1e-3)
-    assert torch.allclose(frames, highest(cells.flatten(1)))
+    apart = net.memory.cells(features)
+    far = apart.double().log()
+    expected = STEEP * (far - LEVELLED * apart.double().mean(dim=(1, 2), keepdim=True).log()) + FAR
+    assert torch.allclose(frames.double(), highest(expected.flatten(1)), atol=1e-3)
+    wide = [
+        functional.interpolate(one[:, None], size=(16, 16), mode="bilinear")[:, 0]
+        for one in (expected, apart**2)
+    ]
+    drawn = wide[0] + STEEP * (
+        net.memory.with_outlines(apart, features).double().log() - wide[1].double().log() / 2
+    )
+    assert torch.allclose(cells.double(), drawn, atol=1e-3)
 
 
 def moved(net, targets, features):
@@ -146,7 +154,7 @@ def test_some_steps_teach_what_is_far():
         optimizer.step()
     after, cells = ranked()
     assert after > before + 0.25
-    assert cells[:40, 2:4, 2:4].mean() > cells[40:].mean() + 2
+    assert cells[:40, 4:8, 4:8].mean() > cells[40:].mean() + 2
 
 
 def test_noise_is_of_the_scale_of_whitened_features_and_lies_in_areas():

@@ -15,6 +15,7 @@ from visiontune.data.masks import DEFECT, PLANTED, UNKNOWN, load_masks
 from visiontune.runtime.errors import BadRecipe
 from visiontune.runtime.roc import auroc
 from visiontune.tune import (
+    STARTER,
     Anomaly,
     Classify,
     Segment,
@@ -45,6 +46,8 @@ def parts(alike_folder):
 def recipe(tiny_recipe):
     return replace(
         tiny_recipe,
+        backbone=STARTER,  # features of random weights hardly tell a defect, planted or real
+        pretrained=True,
         head=TrainedAnomaly(memory=100, hidden=8),
         policy=policies.planted(policies.fixed_part()),
         unfreeze=Unfreeze.never(),

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from visiontune.heads.anomaly import Anomaly, ScoredNet
+from visiontune.heads.anomaly import LEAST, Anomaly, ScoredNet
 from visiontune.heads.coreset import coreset
 from visiontune.heads.head import Pyramid
 from visiontune.heads.moments import Moments
 
 FINEST = 8  # pixels of the input to a cell; finer ones cost four times as much
+LEVELLED = 0.5  # power of a frame's mean distance that its cells are divided by: the whole of it would hide what is large
 OUTLINE = 0.15  # share of the finest map in the squared distance of a heatmap's cell; chosen on val of magnetic tiles
 SEEN = 20_000  # cells of good parts, alike many of each picture, of which the memory is chosen
 SHARED = 0.3  # weight of the mean covariance over the frame in that of each place
@@ -29,9 +30,10 @@ class MemoryNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w), about 1 for good ones.
 
     The maps are brought to the grid of the finest one with at least 8 pixels a cell, and whitened at each place by what good
-    parts show there: edges of the part, its holes and the lamp's light are good where they always are. Where the backbone has a
-    finer map, how far it is from good at each place, channel by channel (as in PaDiM, with variances alone), draws the outlines
-    of the cells that are given out; the frame's score is that of the cells without it.
+    parts show there: edges of the part, its holes and the lamp's light are good where they always are. Light and texture that
+    differ all over a frame count by half: a cell's score is its distance over the root of the frame's mean. Where the backbone
+    has a finer map, how far it is from good at each place, channel by channel (as in PaDiM, with variances alone), draws the
+    outlines of the cells that are given out; the frame's score is that of the cells without it.
     """
 
     outline_place: Tensor
@@ -64,15 +66,18 @@ class MemoryNet(ScoredNet):
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Scores of the frames (N,) and of their cells (N, h, w)."""
         cells = self.cells(features)
-        return highest(cells.flatten(1)), self.with_outlines(cells, features) if self.outlined else cells
+        level = cells.mean(dim=(1, 2), keepdim=True).clamp(min=LEAST) ** LEVELLED
+        return highest((cells / level).flatten(1)), self.with_outlines(cells, features) / level
 
     def cells(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Distances of the cells (N, h, w) to the memory, by which frames are judged."""
+        """Distances of the cells (N, h, w) to the memory."""
         vectors = self.vectors(features)
         return self.apart(self.white(vectors)).reshape(-1, *vectors.shape[2:])
 
     def with_outlines(self, cells: Tensor, features: tuple[Tensor, ...]) -> Tensor:
-        """Scores of cells (N, h, w) on the grid of the finest map, a share of each by what the map shows there."""
+        """Distances of cells (N, h, w) on the grid of the finest map, a share of each by what the map shows there."""
+        if not self.outlined:
+            return cells
         away = (self.finer(features) - self.outline_place) * self.outline_scale
         outline = away.square().mean(dim=1, keepdim=True)
         wide = resized(cells[:, None].square(), outline.shape[2:])

@@ -16,14 +16,11 @@ from visiontune.heads.classify import in_words
 from visiontune.heads.feature_noise import noised
 from visiontune.heads.head import MASKS, Labels, Pyramid
 from visiontune.heads.map_loss import map_losses
-from visiontune.heads.memory import MemoryNet, highest
+from visiontune.heads.memory import LEVELLED, MemoryNet, highest, resized
 from visiontune.heads.segment import MASKED
 from visiontune.runtime.errors import BadRecipe
 
 PLANTED = 2  # in a mask: drawn by a policy
-LEVELLED = (
-    0.5  # share of a frame's mean that is taken off its cells: the whole of it would hide what is large
-)
 STEEP = 8.0  # log odds for a cell's distance e times another's
 FAR = -6.0  # log odds of a cell whose distance is 1 in a frame whose mean is 1
 BEYOND = 5.0  # log odds from which on severity rises by their logarithm
@@ -88,11 +85,11 @@ class TrainedAnomaly:
 class TrainedAnomalyNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w): log odds of a defect.
 
-    A cell begins with the logarithm of its distance to the memory, less half of the mean of that over the frame: light and
-    texture that differ all over a frame are then hardly a defect, one that covers much of the frame still is. A discriminator
-    on whitened features adds to it. What it says by planted defects and noise is bounded by `trust`: it would else become a
-    detector of planted defects. A second output, and one for the frame, learn from real defects and good parts alone; their
-    bound grows with the number of real ones, from silence, and so much of them counts as `weight` says, 0..1, set on val.
+    A cell begins with the logarithm of what the memory says of it: of its distance, less half of that of the frame's mean. A
+    discriminator on whitened features adds to it. What it says by planted defects and noise is bounded by `trust`: it would else
+    become a detector of planted defects. A second output, and one for the frame, learn from real defects and good parts alone;
+    their bound grows with the number of real ones, from silence, and so much of them counts as `weight` says, 0..1, set on val.
+    The cells that are given out have the memory's outlines; frames are judged without.
     """
 
     real: Tensor
@@ -127,22 +124,45 @@ class TrainedAnomalyNet(ScoredNet):
         vectors = self.memory.vectors(features)
         white = self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape)
         if not self.training:
-            suspected, hidden = self.judge(white)
-            return self.known(suspected, hidden)
+            suspected, hidden, far = self.judge(white)
+            frames, cells = self.known(suspected, hidden)
+            return frames, self.drawn(cells, far, features)
         chosen = torch.rand(len(white), device=white.device) < self.options.noise
         again, where = noised(white[chosen])
-        suspected, hidden = self.judge(torch.cat([white, again]))
-        frames, cells = self.known(suspected[: len(white)], hidden[: len(white)])
-        return Seen(frames, cells, self.score(suspected), suspected, chosen, where)
+        suspected, hidden, far = self.judge(torch.cat([white, again]))
+        count = len(white)
+        frames, cells = self.known(suspected[:count], hidden[:count])
+        return Seen(
+            frames,
+            self.drawn(cells, far[:count], features),
+            self.score(suspected),
+            self.drawn(suspected[:count], far[:count], features),
+            suspected[count:],
+            chosen,
+            where,
+        )
 
-    def judge(self, white: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of cells (N, h, w) by distance and what planted defects taught; hidden features. White is (N, d, h, w)."""
+    def judge(self, white: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of cells (N, h, w) by distance and what planted defects taught; hidden features; the cells' distances (N, h, w).
+
+        White is (N, d, h, w).
+        """
         rows = white.flatten(2).transpose(1, 2)
-        far = self.memory.apart(rows).clamp(min=LEAST).log().reshape(-1, 1, *white.shape[2:])
-        mean = far.mean(dim=(2, 3), keepdim=True)
+        apart = self.memory.apart(rows).clamp(min=LEAST).reshape(-1, *white.shape[2:])
+        far = apart.log()[:, None]
+        mean = apart.mean(dim=(1, 2), keepdim=True).log()[:, None]
         hidden = self.mix(torch.cat([self.adaptor(white), far, far - mean], dim=1))
         moved = bounded(self.suspicion(hidden), self.options.trust)
-        return (self.steep * (far - LEVELLED * mean) + self.far + moved)[:, 0], hidden
+        return (self.steep * (far - LEVELLED * mean) + self.far + moved)[:, 0], hidden, apart
+
+    def drawn(self, cells: Tensor, apart: Tensor, features: tuple[Tensor, ...]) -> Tensor:
+        """Scores of cells (N, h, w) at distances (N, h, w), with the memory's outlines: on the grid of its finest map."""
+        outlined = self.memory.with_outlines(apart, features)
+        grid = outlined.shape[1:]
+        if cells.shape[1:] == grid:
+            return cells
+        wide = resized(apart[:, None].square(), grid)[:, 0].sqrt()
+        return resized(cells[:, None], grid)[:, 0] + self.steep * (outlined / wide).log()
 
     def known(
         self, suspected: Tensor, hidden: Tensor, weight: Tensor | float | None = None
@@ -156,8 +176,8 @@ class TrainedAnomalyNet(ScoredNet):
     def weighed(self, features: tuple[Tensor, ...], weights: Sequence[float]) -> Tensor:
         """Scores of the frames with each of the weights, (N, w)."""
         vectors = self.memory.vectors(features)
-        judged = self.judge(self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape))
-        return torch.stack([self.known(*judged, weight=weight)[0] for weight in weights], dim=1)
+        suspected, hidden, _ = self.judge(self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape))
+        return torch.stack([self.known(suspected, hidden, weight)[0] for weight in weights], dim=1)
 
     def score(self, cells: Tensor) -> Tensor:
         """Scores of frames (N,) by those of their highest cells."""
@@ -192,12 +212,12 @@ class TrainedAnomalyNet(ScoredNet):
         masks, count = targets[MASKED], len(raw.frames)
         planted = (masks == PLANTED).flatten(1).any(dim=1)
         frames = torch.where(planted, raw.suspected_frames[:count], raw.frames)
-        cells = torch.where(planted[:, None, None], raw.suspected_cells[:count], raw.cells)
+        cells = torch.where(planted[:, None, None], raw.suspected_cells, raw.cells)
         losses = self.of_frames(frames, targets["label"]) + self.of_map(cells, marks(masks))
         good = (targets["label"] == 0)[raw.chosen]
         where = raw.where[good]
         again = self.of_frames(raw.suspected_frames[count:][good], where.flatten(1).any(dim=1).long())
-        again = again + self.of_map(raw.suspected_cells[count:][good], where)
+        again = again + self.of_map(raw.noised_cells[good], where)
         return torch.cat([losses, again]).mean()
 
     def of_frames(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -207,14 +227,15 @@ class TrainedAnomalyNet(ScoredNet):
 
 class Seen(NamedTuple):
     """What a training step sees: scores of its pictures; those without what real defects taught, of the pictures and then of
-    the `chosen` ones with noise on their features; and where the noise is."""
+    the `chosen` ones with noise on their features, whose cells have no outlines; and where the noise is."""
 
     frames: Tensor  # (N,)
     cells: Tensor  # (N, h, w)
     suspected_frames: Tensor  # (N + n,)
-    suspected_cells: Tensor  # (N + n, h, w)
+    suspected_cells: Tensor  # (N, h, w)
+    noised_cells: Tensor  # (n, H, W)
     chosen: Tensor  # bool (N,), n of them
-    where: Tensor  # uint8 (n, h, w)
+    where: Tensor  # uint8 (n, H, W)
 
 
 def bounded(values: Tensor, most: Tensor | float) -> Tensor:
