@@ -1,6 +1,7 @@
 """Measures Anomaly, and with --peer anomalib's PatchCore and PaDiM, on the same pictures, split, size and backbone weights.
 
     python scripts/measure_anomaly.py DATA --backbone local-dir:PATH [--size 224] [--memory N] [--peer PYTHON] [--keep DIR]
+                                      [--splits N] [--write]
 
 Only good parts of train are learned from. On test: AUROC of pictures; of pixels AUROC, AUPRO (to 30 % false pixels) and
 AUPIMO, of maps brought bilinearly to the model's size, against masks at that size; ms (CPU) a frame through each side's own
@@ -8,7 +9,8 @@ deployed path, ours the Inspector, theirs their ONNX file in onnxruntime, one th
 each on the same good parts without val (ours cannot do with less than two pictures of it), and of ours with val, by which it
 sets its severities. PYTHON is an interpreter with anomalib and its openvino extra. Their raw scores are taken (without their
 post-processor, which clamps); PatchCore keeps as many patches as ours may. --keep names a folder for their files, which are
-taken from there if they are there: a fit of PatchCore takes long. `--write` puts the table into docs/benchmarks.md.
+taken from there if they are there: a fit of PatchCore takes long. One test holds few parts: with --splits the parts are also
+divided anew N times, test too, and ours is compared with PaDiM on each. `--write` puts the tables into docs/benchmarks.md.
 """
 
 import argparse
@@ -58,32 +60,64 @@ def main():
     parser.add_argument("--memory", type=int, default=1000)
     parser.add_argument("--peer", metavar="PYTHON")
     parser.add_argument("--keep", type=Path, metavar="DIR")
+    parser.add_argument("--splits", type=int, default=0, metavar="N")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    data = split(read(given.data))
+    data = read(given.data)
     with tempfile.TemporaryDirectory() as folder:
-        sides = [ours(data, given, Path(folder))]
-        if given.peer:
-            keep = given.keep or Path(folder) / "peers"
-            sides += [theirs(method, data, given, keep) for method in ("PaDiM", "PatchCore")]
-        test = data.share("test")
-        masks = load_masks(test, (given.size, given.size))
-        ms = timed([side["judge"] for side in sides], decode(test.samples[0].path))
-        lines = [
-            "| | AUROC | pixel AUROC | AUPRO | AUPIMO | fit, CPU s | CPU ms a frame | MB |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        for side, each in zip(sides, ms, strict=True):
-            found = judged(side["judge"], test, masks, given.size)
-            figures = [*(f"{value:.3f}" for value in found), f"{side['seconds']:.1f}", f"{each:.2f}"]
-            size = (
-                sum(part.stat().st_size for part in side["file"].parent.glob(f"{side['file'].name}*")) / 1e6
-            )
-            lines.append(f"| {side['name']} | {' | '.join(figures)} | {size:.1f} |")
-            print(lines[-1], flush=True)
+        place, keep = Path(folder), given.keep or Path(folder) / "peers"
+        lines, whole = on_one_split(split(data), given, place, keep)
+        if given.splits:
+            found = [on_split(data, seed, given, place, keep) for seed in range(given.splits)]
+            lines += on_splits(np.array(found))
+    print("\n".join(lines))
     if given.write:
-        write(lines, given, sides[0]["whole"])
+        write(lines, given, whole)
+
+
+def on_one_split(data, given, folder, keep):
+    """The table of one split, and the seconds of our fit with val."""
+    sides = [ours(data, given, folder)]
+    if given.peer:
+        sides += [theirs(method, data, given, keep) for method in ("PaDiM", "PatchCore")]
+    test = data.share("test")
+    masks = load_masks(test, (given.size, given.size))
+    ms = timed([side["judge"] for side in sides], decode(test.samples[0].path))
+    lines = [
+        "| | AUROC | pixel AUROC | AUPRO | AUPIMO | fit, CPU s | CPU ms a frame | MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for side, each in zip(sides, ms, strict=True):
+        found = judged(side["judge"], test, masks, given.size)
+        figures = [*(f"{value:.3f}" for value in found), f"{side['seconds']:.1f}", f"{each:.2f}"]
+        size = sum(part.stat().st_size for part in side["file"].parent.glob(f"{side['file'].name}*")) / 1e6
+        lines.append(f"| {side['name']} | {' | '.join(figures)} | {size:.1f} |")
+    return lines, sides[0]["whole"]
+
+
+def on_split(data, seed, given, folder, keep):
+    """What both find (2, 4) on a test that is drawn by the seed as train and val are."""
+    parts = split(replace(data, samples=tuple(replace(sample, split=None) for sample in data)), seed=seed)
+    sides = [ours(parts, given, folder / str(seed)), theirs("PaDiM", parts, given, keep / str(seed))]
+    test = parts.share("test")
+    masks = load_masks(test, (given.size, given.size))
+    found = [judged(side["judge"], test, masks, given.size) for side in sides]
+    print(f"split {seed}: ours, PaDiM", np.round(found, 3).tolist(), flush=True)
+    return found
+
+
+def on_splits(found):
+    """The table of several splits (n, 2, 4): means, and how often ours is above."""
+    lines = [
+        "",
+        "| mean of " + f"{len(found)} splits | AUROC | pixel AUROC | AUPRO | AUPIMO |",
+        "|---|---|---|---|---|",
+    ]
+    for at, name in enumerate(("visiontune Anomaly", "anomalib PaDiM")):
+        lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in found[:, at].mean(axis=0))} |")
+    above = (found[:, 0] > found[:, 1]).sum(axis=0)
+    return [*lines, f"| splits in which ours is above | {' | '.join(str(count) for count in above)} |"]
 
 
 def ours(data, given, folder):

@@ -14,7 +14,9 @@ from visiontune.heads.head import Pyramid
 from visiontune.heads.moments import Moments
 
 FINEST = 8  # pixels of the input to a cell; finer ones cost four times as much
-LEVELLED = 0.5  # power of a frame's mean distance that its cells are divided by: the whole of it would hide what is large
+LEVELLED = (
+    0.5  # power of a frame's mean distance that divides its highest; all of it would hide what is large
+)
 OUTLINE = 0.15  # share of the finest map in the squared distance of a heatmap's cell; chosen on val of magnetic tiles
 SEEN = 20_000  # cells of good parts, alike many of each picture, of which the memory is chosen
 SHARED = 0.3  # weight of the mean covariance over the frame in that of each place
@@ -30,10 +32,10 @@ class MemoryNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w), about 1 for good ones.
 
     The maps are brought to the grid of the finest one with at least 8 pixels a cell, and whitened at each place by what good
-    parts show there: edges of the part, its holes and the lamp's light are good where they always are. Light and texture that
-    differ all over a frame count by half: a cell's score is its distance over the root of the frame's mean. Where the backbone
-    has a finer map, how far it is from good at each place, channel by channel (as in PaDiM, with variances alone), draws the
-    outlines of the cells that are given out; the frame's score is that of the cells without it.
+    parts show there: edges of the part, its holes and the lamp's light are good where they always are. A frame is judged by its
+    highest cells over the root of the mean of all: light and texture that differ all over it count by half. The cells that are
+    given out are distances as they are, with outlines where the backbone has a finer map: a share of each is how far that map is
+    from good at its place, channel by channel (as in PaDiM, with variances alone).
     """
 
     outline_place: Tensor
@@ -67,7 +69,7 @@ class MemoryNet(ScoredNet):
         """Scores of the frames (N,) and of their cells (N, h, w)."""
         cells = self.cells(features)
         level = cells.mean(dim=(1, 2), keepdim=True).clamp(min=LEAST) ** LEVELLED
-        return highest((cells / level).flatten(1)), self.with_outlines(cells, features) / level
+        return highest((cells / level).flatten(1)), self.with_outlines(cells, features)
 
     def cells(self, features: tuple[Tensor, ...]) -> Tensor:
         """Distances of the cells (N, h, w) to the memory."""
