@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from visiontune import Bands
 from visiontune.heads import Anomaly, Labels, Pyramid, TrainedAnomaly
-from visiontune.heads.memory import OUTLINE, RIDGE, SHARED
+from visiontune.heads.memory import LEVELLED, OUTLINE, RIDGE, SHARED, level
 from visiontune.runtime.golden import golden_frames
 from visiontune.runtime.model import open_session
 from visiontune.tune.graph import core_model, line_model
@@ -72,7 +72,7 @@ def test_scores_are_those_of_a_slow_search():
     # the scale of the channels is that of the first batch: close, and whitening takes it out but for the ridge
     assert np.allclose(found.flatten(1).numpy(), apart, rtol=2e-2)
     found = found.flatten(1).double().numpy()
-    levelled = found.max(axis=1) / np.sqrt(found.mean(axis=1))  # one of 64 cells
+    levelled = found.max(axis=1) / np.sqrt(np.sort(found, axis=1)[:, 31])  # one of 64 cells
     assert np.allclose(scores, levelled, rtol=1e-4)
 
 
@@ -83,7 +83,15 @@ def test_a_frame_that_differs_all_over_counts_by_half():
     net.cells = lambda features: 4 * louder(features)
     frames = net(features)[0]
     net.cells = louder
-    assert np.allclose(frames.numpy(), 2 * net(features)[0].numpy(), rtol=1e-4) and cells.min() > 0
+    assert torch.allclose(frames, 2 * net(features)[0], rtol=1e-4) and cells.min() > 0
+
+
+def test_a_large_defect_hardly_raises_the_level():
+    cells = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    marked = cells.clone()
+    marked[:, 3:, 3:] += 9
+    assert (level(marked) < level(cells) + 0.4).all()
+    assert (marked.mean(dim=(1, 2)) > cells.mean(dim=(1, 2)) + 3).all()
 
 
 def test_outlines_are_those_of_the_finest_map():
@@ -94,7 +102,7 @@ def test_outlines_are_those_of_the_finest_map():
     away = (new - good.mean(axis=0)) ** 2 / ((1 - SHARED) * variance + (SHARED + RIDGE) * mean)
     cells = net.cells(features)
     wide = functional.interpolate(cells[:, None] ** 2, size=(16, 16), mode="bilinear")[:, 0].numpy()
-    expected = np.sqrt((1 - OUTLINE) * wide + OUTLINE * away.mean(axis=1))
+    expected = np.sqrt((1 - OUTLINE) * wide + OUTLINE * away.mean(axis=1)) / level(cells).numpy() ** LEVELLED
     assert np.allclose(net(features)[1].numpy(), expected, rtol=1e-3)
 
 
@@ -103,7 +111,8 @@ def test_a_map_of_the_grid_itself_has_no_outlines():
     net = Anomaly(memory=50).build(pyramid, LABELS)
     pooled, _, *maps = parts(100, 0)
     net.memorise([(pooled, *maps[:2])], pictures=100, seed=0)
-    assert torch.equal(net((pooled, *maps[:2]))[1], net.cells((pooled, *maps[:2])))
+    cells = net.cells((pooled, *maps[:2]))
+    assert torch.allclose(net((pooled, *maps[:2]))[1], cells / level(cells) ** LEVELLED)
 
 
 def test_a_channel_that_never_varied_does_not_count_without_end():

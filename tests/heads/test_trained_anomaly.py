@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from visiontune.heads import Labels, Pyramid, TrainedAnomaly
 from visiontune.heads.feature_noise import noised
-from visiontune.heads.memory import LEVELLED, highest
+from visiontune.heads.memory import LEVELLED, highest, level
 from visiontune.heads.trained_anomaly import BEYOND, FAR, PLANTED, STEEP, marks, stretched
 from visiontune.runtime.errors import BadRecipe
 
@@ -48,7 +48,7 @@ def test_before_training_it_says_how_far_a_cell_is_half_of_it_beside_its_frame(r
     frames, cells = net(features)
     apart = net.memory.cells(features)
     far = apart.double().log()
-    expected = STEEP * (far - LEVELLED * apart.double().mean(dim=(1, 2), keepdim=True).log()) + FAR
+    expected = STEEP * (far - LEVELLED * level(apart).double().log()) + FAR
     assert torch.allclose(frames.double(), highest(expected.flatten(1)), atol=1e-3)
     wide = [
         functional.interpolate(one[:, None], size=(16, 16), mode="bilinear")[:, 0]

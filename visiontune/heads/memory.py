@@ -14,9 +14,7 @@ from visiontune.heads.head import Pyramid
 from visiontune.heads.moments import Moments
 
 FINEST = 8  # pixels of the input to a cell; finer ones cost four times as much
-LEVELLED = (
-    0.5  # power of a frame's mean distance that divides its highest; all of it would hide what is large
-)
+LEVELLED = 0.5  # power of a frame's level that divides its distances; chosen on four vals of magnetic tiles
 OUTLINE = 0.15  # share of the finest map in the squared distance of a heatmap's cell; chosen on val of magnetic tiles
 SEEN = 20_000  # cells of good parts, alike many of each picture, of which the memory is chosen
 SHARED = 0.3  # weight of the mean covariance over the frame in that of each place
@@ -32,10 +30,10 @@ class MemoryNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w), about 1 for good ones.
 
     The maps are brought to the grid of the finest one with at least 8 pixels a cell, and whitened at each place by what good
-    parts show there: edges of the part, its holes and the lamp's light are good where they always are. A frame is judged by its
-    highest cells over the root of the mean of all: light and texture that differ all over it count by half. The cells that are
-    given out are distances as they are, with outlines where the backbone has a finer map: a share of each is how far that map is
-    from good at its place, channel by channel (as in PaDiM, with variances alone).
+    parts show there: edges of the part, its holes and the lamp's light are good where they always are. Light and texture that
+    differ all over a frame count by half: distances are divided by the root of the frame's level, their median, which a large
+    defect hardly raises. The cells that are given out have outlines where the backbone has a finer map: a share of each is how
+    far that map is from good at its place, channel by channel (as in PaDiM, with variances alone).
     """
 
     outline_place: Tensor
@@ -68,8 +66,8 @@ class MemoryNet(ScoredNet):
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Scores of the frames (N,) and of their cells (N, h, w)."""
         cells = self.cells(features)
-        level = cells.mean(dim=(1, 2), keepdim=True).clamp(min=LEAST) ** LEVELLED
-        return highest((cells / level).flatten(1)), self.with_outlines(cells, features)
+        dimmed = level(cells) ** LEVELLED
+        return highest((cells / dimmed).flatten(1)), self.with_outlines(cells, features) / dimmed
 
     def cells(self, features: tuple[Tensor, ...]) -> Tensor:
         """Distances of the cells (N, h, w) to the memory."""
@@ -176,6 +174,13 @@ class MemoryNet(ScoredNet):
             return away * self.whitening[places]
         chunks = zip(torch.split(away, CHUNK), torch.split(places, CHUNK), strict=True)
         return torch.cat([(some[:, None] @ self.whitening[at])[:, 0] for some, at in chunks])
+
+
+def level(cells: Tensor) -> Tensor:
+    """The level (N, 1, 1) of frames by the distances of their cells (N, h, w): half of them are no farther."""
+    rows = cells.flatten(1)
+    near = rows.topk((rows.shape[1] + 1) // 2, dim=1, largest=False).values
+    return near.amax(dim=1)[:, None, None].clamp(min=LEAST)
 
 
 def highest(cells: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from visiontune.heads.classify import in_words
 from visiontune.heads.feature_noise import noised
 from visiontune.heads.head import MASKS, Labels, Pyramid
 from visiontune.heads.map_loss import map_losses
-from visiontune.heads.memory import LEVELLED, MemoryNet, highest, resized
+from visiontune.heads.memory import LEVELLED, MemoryNet, highest, level, resized
 from visiontune.heads.segment import MASKED
 from visiontune.runtime.errors import BadRecipe
 
 PLANTED = 2  # in a mask: drawn by a policy
 STEEP = 8.0  # log odds for a cell's distance e times another's
-FAR = -6.0  # log odds of a cell whose distance is 1 in a frame whose mean is 1
+FAR = -6.0  # log odds of a cell whose distance is 1 in a frame whose level is 1
 BEYOND = 5.0  # log odds from which on severity rises by their logarithm
 
 
@@ -85,7 +85,7 @@ class TrainedAnomaly:
 class TrainedAnomalyNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w): log odds of a defect.
 
-    A cell begins with the logarithm of what the memory says of it: of its distance, less half of that of the frame's mean. A
+    A cell begins with the logarithm of what the memory says of it: of its distance, less half of that of the frame's level. A
     discriminator on whitened features adds to it. What it says by planted defects and noise is bounded by `trust`: it would else
     become a detector of planted defects. A second output, and one for the frame, learn from real defects and good parts alone;
     their bound grows with the number of real ones, from silence, and so much of them counts as `weight` says, 0..1, set on val.
@@ -149,11 +149,10 @@ class TrainedAnomalyNet(ScoredNet):
         """
         rows = white.flatten(2).transpose(1, 2)
         apart = self.memory.apart(rows).clamp(min=LEAST).reshape(-1, *white.shape[2:])
-        far = apart.log()[:, None]
-        mean = apart.mean(dim=(1, 2), keepdim=True).log()[:, None]
-        hidden = self.mix(torch.cat([self.adaptor(white), far, far - mean], dim=1))
+        far, common = apart.log()[:, None], level(apart).log()[:, None]
+        hidden = self.mix(torch.cat([self.adaptor(white), far, far - common], dim=1))
         moved = bounded(self.suspicion(hidden), self.options.trust)
-        return (self.steep * (far - LEVELLED * mean) + self.far + moved)[:, 0], hidden, apart
+        return (self.steep * (far - LEVELLED * common) + self.far + moved)[:, 0], hidden, apart
 
     def drawn(self, cells: Tensor, apart: Tensor, features: tuple[Tensor, ...]) -> Tensor:
         """Scores of cells (N, h, w) at distances (N, h, w), with the memory's outlines: on the grid of its finest map."""
