@@ -1,12 +1,14 @@
 """Batch normalisations folded into convolutions: the same features and maps, on every family, or the backbone itself."""
 
+from functools import partial
+
 import pytest
 import timm
 import torch
 from torch import nn
 
 from visiontune.tune.fused import fused, put
-from visiontune.tune.pyramid import tapped, taps
+from visiontune.tune.pyramid import mapped, tapped, taps
 
 PICTURES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -30,15 +32,38 @@ def test_a_backbone_gives_the_same_without_its_normalisations(name):
     torch.manual_seed(0)
     backbone = lively(timm.create_model(name, num_classes=0))
     before = {word: value.clone() for word, value in backbone.state_dict().items()}
-    twin = fused(backbone, PICTURES[:1])
+    wanted = taps(backbone, (64, 64))
+    twin = fused(backbone, PICTURES[:1], partial(tapped, wanted=wanted))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())
     assert all(torch.equal(value, before[word]) for word, value in backbone.state_dict().items())
-    wanted = taps(backbone, (64, 64))
     with torch.no_grad():
         for here, there in zip(
             tapped(twin, PICTURES, wanted), tapped(backbone, PICTURES, wanted), strict=True
         ):
             assert torch.allclose(here, there, rtol=1e-3, atol=1e-3 * float(there.abs().max()))
+
+
+def pooled(backbone, pictures):
+    return (backbone(pictures),)
+
+
+def test_a_convolution_that_is_read_itself_is_left_alone():
+    """Here a map is what a convolution gives, and the next block begins with its normalisation."""
+    torch.manual_seed(0)
+    backbone = lively(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten()))
+    assert fused(backbone, PICTURES, pooled) is not backbone
+    assert fused(backbone, PICTURES, lambda which, pictures: (which[0](pictures),)) is backbone
+
+
+@pytest.mark.slow
+def test_a_network_whose_blocks_begin_with_their_normalisation_gives_the_same_maps():
+    torch.manual_seed(0)
+    backbone = lively(timm.create_model("xception41p", num_classes=0))
+    wanted = taps(backbone, (64, 64))
+    twin = fused(backbone, PICTURES[:1], partial(mapped, wanted=wanted))
+    with torch.no_grad():
+        pairs = zip(tapped(twin, PICTURES, wanted), tapped(backbone, PICTURES, wanted), strict=True)
+        assert all(torch.allclose(here, there, atol=1e-3 * float(there.abs().max())) for here, there in pairs)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext"])
@@ -47,7 +72,7 @@ def test_what_has_no_batch_normalisation_stays(name):
     size = backbone.default_cfg["input_size"]
     pictures = torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert torch.equal(fused(backbone, pictures)(pictures), backbone(pictures))
+        assert torch.equal(fused(backbone, pictures, pooled)(pictures), backbone(pictures))
 
 
 class Forked(nn.Module):
@@ -74,14 +99,14 @@ def test_a_convolution_that_is_read_elsewhere_is_left_alone(kind):
     torch.manual_seed(0)
     backbone = lively(kind())
     with torch.no_grad():
-        assert torch.allclose(fused(backbone, PICTURES)(PICTURES), backbone(PICTURES))
+        assert torch.allclose(fused(backbone, PICTURES, pooled)(PICTURES), backbone(PICTURES))
 
 
 def test_a_normalisation_of_what_a_convolution_did_not_give_stays():
     backbone = lively(
         nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten())
     )
-    twin = fused(backbone, PICTURES)
+    twin = fused(backbone, PICTURES, pooled)
     assert sum(isinstance(module, nn.BatchNorm2d) for module in twin.modules()) == 2
 
 

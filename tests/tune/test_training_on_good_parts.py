@@ -81,7 +81,7 @@ def test_from_good_parts_alone_it_ranks_defects_that_it_has_never_seen(alone):
     run, _ = alone
     judged = run.judge("test")
     assert auroc(judged.severity.astype(float), judged.labels != 0) > 0.6
-    assert float(run.net.head.real) == 0
+    assert run.net.head.taught is None
     assert run.bands.evidence["escapes"].startswith("unknown")
     assert float(run.net.head.weight) == 1
     assert len(np.unique(judged.severity)) == len(judged.severity)
@@ -144,7 +144,7 @@ def test_masks_and_labels_and_an_open_stage_in_one_run(recipe, parts, tmp_path):
     data = replace(parts, samples=few)
     opening = replace(recipe, unfreeze=Unfreeze(at=(1,)), epochs=2)
     run, said = tuned(opening, data, tmp_path / "whole")
-    assert float(run.net.head.real) > 1 and run.phases[-1].open == 1
+    assert float(run.net.head.taught.bound) > 1 and run.phases[-1].open == 1
     judged, tried = run.judge("val"), []
     for weight in WEIGHTS:
         with torch.inference_mode():

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from visiontune.heads.box_loss import box_losses
 from visiontune.heads.boxes import reaching, within
 from visiontune.heads.classify import Classify, ClassifyNet, in_words
+from visiontune.heads.decoder import enlarged
 from visiontune.heads.head import BOXES, HeadNet, Labels, Pyramid
 from visiontune.heads.levels import Levels, Tower, centres
-from visiontune.heads.segment import enlarged
 from visiontune.heads.shortfall import shortfalls
 from visiontune.heads.suppression import BOX_WORD, SCORE_WORD, Suppression
 from visiontune.runtime.errors import BadRecipe

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from visiontune.heads.decoder import enlarged, lateral, separable
 from visiontune.heads.head import Pyramid
-from visiontune.heads.segment import enlarged, lateral, separable
 
 FINEST = 8  # pixels to a cell; a level at 4 would cost three times all others together
 COARSEST = 64

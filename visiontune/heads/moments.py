@@ -5,15 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+LARGEST = 8_000_000  # numbers for all places together, 32 MB; beyond it only variances are kept
+
 
 class Moments:
-    """Sums over vectors float (P, N, d) of N pictures at P places; `whole` keeps covariances, else variances.
+    """Sums over vectors float (P, N, d) of N pictures at P places: covariances where P d d are not too many, else variances.
 
     Its memory stays the same however many pictures come.
     """
 
-    def __init__(self, *, whole: bool) -> None:
-        self.whole = whole
+    def __init__(self) -> None:
+        self.whole = False
         self.count = 0
         self._about = self._total = self._squares = torch.zeros(())
 
@@ -23,6 +25,7 @@ class Moments:
         if first:
             # where parts lie alike, spreads are small beside means, and squares would drown them
             self._about = vectors.mean(dim=1, keepdim=True)
+            self.whole = len(vectors) * vectors.shape[2] ** 2 <= LARGEST
         away = vectors - self._about
         sums = away.sum(dim=1)
         squares = away.transpose(1, 2) @ away if self.whole else away.square().sum(dim=1)

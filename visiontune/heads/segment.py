@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from visiontune.heads.classify import Classify, ClassifyNet, in_words
+from visiontune.heads.decoder import Decoder
 from visiontune.heads.head import MASKS, HeadNet, Labels, Pyramid
 from visiontune.heads.map_loss import all_known, kind_losses, map_losses
 from visiontune.runtime.errors import BadRecipe
@@ -74,10 +75,9 @@ class SegmentNet(HeadNet):
     """Features (pooled (N, F), maps from the finest on) -> (logits (N, C), log odds of a defect in each cell (N, h, w)), and,
     where there are several kinds of defect, the logits of the kinds in each cell (N, K, h, w).
 
-    The decoder is a feature pyramid (Lin et al. 2017, arXiv 1612.03144) of one width, with depthwise convolutions. The verdict
-    reads the pooled features, the peak of the map smoothed over 3 x 3 cells, the share of the frame that is hot, and the
-    decoder's features where it is hot: a single noisy cell moves none of them far. Which kind it is, the cells vote, each by its
-    heat: they see only what is around them, so they cannot learn a part by heart as the pooled features of few parts can.
+    The verdict reads the pooled features, the peak of the map smoothed over 3 x 3 cells, the share of the frame that is hot, and
+    the decoder's features where it is hot: a single noisy cell moves none of them far. Which kind it is, the cells vote, each by
+    its heat: they see only what is around them, so they cannot learn a part by heart as the pooled features of few parts can.
     """
 
     def __init__(self, options: Segment, features: Pyramid, labels: Labels) -> None:
@@ -85,8 +85,7 @@ class SegmentNet(HeadNet):
         self.options = options
         self.strides = features.strides
         width = options.width
-        self.laterals = nn.ModuleList(lateral(channels, width) for channels in features.channels)
-        self.merge = nn.ModuleList(separable(width) for _ in features.channels)
+        self.decoder = Decoder(features.channels, width)
         self.cells = nn.Conv2d(width, 1, 1)
         nn.init.constant_(self.cells.bias, RARE)  # type: ignore[arg-type]
         self.votes = labels.good is not None and len(labels.classes) > 2
@@ -97,7 +96,7 @@ class SegmentNet(HeadNet):
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the class says, from (pooled (N, F), map (N, C, h, w), ...)."""
         pooled, *maps = features
-        decoded = self.decoded(maps)
+        decoded = self.decoder(maps)
         cells = self.cells(decoded)
         hot = cells.sigmoid()
         peak = functional.avg_pool2d(cells, 3, 1, 1, count_include_pad=False).amax(dim=(2, 3))
@@ -110,14 +109,6 @@ class SegmentNet(HeadNet):
         named = self.named(decoded)
         vote = elected(named, hot)
         return torch.cat([logits[:, :1], logits[:, 1:] + vote.log()], dim=1), cells[:, 0], named
-
-    def decoded(self, maps: list[Tensor]) -> Tensor:
-        """The maps summed from the coarsest to the finest, (N, width, h, w)."""
-        sides = [module(one) for module, one in zip(self.laterals, maps, strict=True)]
-        found = self.merge[-1](sides[-1])
-        for module, side in zip(reversed(self.merge[:-1]), reversed(sides[:-1]), strict=True):
-            found = module(side + enlarged(found, side))
-        return found  # type: ignore[no-any-return]
 
     def logits(self, raw: tuple[Tensor, ...]) -> Tensor:
         """The frame's logits (N, C)."""
@@ -177,26 +168,3 @@ def elected(named: Tensor, hot: Tensor) -> Tensor:
     said = (named.softmax(dim=1) * weight).mean(dim=(2, 3)) + TINY / named.shape[1]
     elected = said / (weight.mean(dim=(2, 3)) + TINY)
     return (1 - DOUBT) * elected + DOUBT / named.shape[1]
-
-
-def lateral(channels: int, width: int) -> nn.Sequential:
-    """A map of the backbone in the decoder's width, standardised: backbones differ in scale by orders of magnitude."""
-    return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
-
-
-def separable(width: int) -> nn.Sequential:
-    """A depthwise 3 x 3 and a pointwise convolution (MobileNet)."""
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
-        nn.BatchNorm2d(width),
-        nn.Conv2d(width, width, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-    )
-
-
-def enlarged(coarse: Tensor, fine: Tensor) -> Tensor:
-    """A map at the size of a finer one."""
-    size = (fine.shape[2], fine.shape[3])
-    return coarse if coarse.shape[2:] == size else functional.interpolate(coarse, size=size, mode="nearest")

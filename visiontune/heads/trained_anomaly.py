@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ from visiontune.heads.classify import in_words
 from visiontune.heads.feature_noise import noised
 from visiontune.heads.head import MASKS, Labels, Pyramid
 from visiontune.heads.map_loss import map_losses
-from visiontune.heads.memory import LEVELLED, MemoryNet, highest, level, resized
+from visiontune.heads.memory import DIMMED, LEVELLED, MemoryNet, highest, level, resized
 from visiontune.heads.segment import MASKED
+from visiontune.heads.taught import Taught, bounded, silent
 from visiontune.runtime.errors import BadRecipe
 
 PLANTED = 2  # in a mask: drawn by a policy
@@ -26,15 +27,13 @@ FAR = -6.0  # log odds of a cell whose distance is 1 in a frame whose level is 1
 BEYOND = 5.0  # log odds from which on severity rises by their logarithm
 
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainedAnomaly:
     """Anomaly detection that trains: from good parts alone on planted defects, and from real ones as far as they are labelled.
 
     memory, width  of the memory of good parts that it stands on, as in Anomaly; finetune judges that memory beside it.
     hidden         channels of the discriminator.
+    decoder        channels of the decoder that draws what real defects taught; without one in train it is not there.
     trust          how far what planted defects taught may move the log odds of a cell; n real ones may by trust times root n.
     noise          share of training steps' pictures that are seen again with noise on their features, 0..1.
     balance, map_share  of the heatmap's loss, as in Segment.
@@ -52,6 +51,7 @@ class TrainedAnomaly:
     memory: int = 1000
     width: int = 64
     hidden: int = 32
+    decoder: int = 64
     trust: float = 0.5
     noise: float = 0.5
     balance: float = 0.5
@@ -59,10 +59,10 @@ class TrainedAnomaly:
 
     def __post_init__(self) -> None:
         self.remembering()
-        if type(self.hidden) is not int or not 4 <= self.hidden <= 512:
-            raise BadRecipe(
-                f"TrainedAnomaly.hidden must be a whole number from 4 to 512, got {self.hidden!r}"
-            )
+        for name in ("hidden", "decoder"):
+            value = getattr(self, name)
+            if type(value) is not int or not 4 <= value <= 512:
+                raise BadRecipe(f"TrainedAnomaly.{name} must be a whole number from 4 to 512, got {value!r}")
         for name in ("noise", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadRecipe(f"TrainedAnomaly.{name} must lie in 0..1, got {getattr(self, name)!r}")
@@ -85,23 +85,20 @@ class TrainedAnomaly:
 class TrainedAnomalyNet(ScoredNet):
     """Features (pooled, maps from the finest on) -> scores of the frame (N,) and of its cells (N, h, w): log odds of a defect.
 
-    A cell begins with the logarithm of what the memory says of it: of its distance, less half of that of the frame's level. A
+    A cell begins with the logarithm of what the memory says of it: of its distance, less most of that of the frame's level. A
     discriminator on whitened features adds to it. What it says by planted defects and noise is bounded by `trust`: it would else
-    become a detector of planted defects. A second output, and one for the frame, learn from real defects and good parts alone;
-    their bound grows with the number of real ones, from silence, and so much of them counts as `weight` says, 0..1, set on val.
-    The cells that are given out have the memory's outlines; frames are judged without.
+    become a detector of planted defects. Where train holds real ones, they and good parts alone teach a decoder, which draws, and
+    an output for the frame; their bound grows with the number of real ones, and so much of them counts as `weight` says, 0..1,
+    set on val. The cells that are given out have the memory's outlines; frames are judged without.
     """
 
-    real: Tensor
     weight: Tensor
 
     def __init__(self, options: TrainedAnomaly, features: Pyramid, labels: Labels) -> None:
         super().__init__()
         self.options = options
         self.memory = MemoryNet(options.remembering(), features)
-        depth, hidden = self.memory.bank.shape[1], options.hidden
-        # a few real defects are easily learned by heart; how far they may move a score grows with their number
-        self.register_buffer("real", torch.tensor(options.trust * math.sqrt(sum(labels.counts[1:]))))
+        depth, hidden = len(self.memory.white.projection), options.hidden
         self.register_buffer("weight", torch.ones(()))
         self.steep = nn.Parameter(torch.tensor(STEEP))
         self.far = nn.Parameter(torch.tensor(FAR))
@@ -115,29 +112,30 @@ class TrainedAnomalyNet(ScoredNet):
             nn.ReLU(),
         )
         self.suspicion = silent(nn.Conv2d(hidden, 1, 1))
-        self.knowledge = silent(nn.Conv2d(hidden, 1, 1))
-        self.frame = silent(nn.Linear(2 * hidden, 1))
+        # a few real defects are easily learned by heart; how far they may move a score grows with their number
+        bound = options.trust * math.sqrt(sum(labels.counts[1:]))
+        self.taught = Taught(features, width=options.decoder, seen=hidden, bound=bound) if bound else None
         self.level = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: tuple[Tensor, ...]) -> Any:
         """Scores of the frames (N,) and of their cells (N, h, w); in training Seen, for `loss`."""
-        vectors = self.memory.vectors(features)
-        white = self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape)
+        joined = self.memory.joined(features)
+        white = self.memory.white(joined).transpose(1, 2).unflatten(2, joined.shape[2:])
         if not self.training:
             suspected, hidden, far = self.judge(white)
-            frames, cells = self.known(suspected, hidden)
-            return frames, self.drawn(cells, far, features)
+            return self.known(suspected, self.drawn(suspected, far, features), hidden, features)
         chosen = torch.rand(len(white), device=white.device) < self.options.noise
         again, where = noised(white[chosen])
         suspected, hidden, far = self.judge(torch.cat([white, again]))
         count = len(white)
-        frames, cells = self.known(suspected[:count], hidden[:count])
+        drawn = self.drawn(suspected[:count], far[:count], features)
+        frames, cells = self.known(suspected[:count], drawn, hidden[:count], features)
         return Seen(
             frames,
-            self.drawn(cells, far[:count], features),
+            cells,
             self.score(suspected),
-            self.drawn(suspected[:count], far[:count], features),
-            suspected[count:],
+            drawn,
+            self.dimmed(suspected[count:], far[count:]),
             chosen,
             where,
         )
@@ -154,9 +152,13 @@ class TrainedAnomalyNet(ScoredNet):
         moved = bounded(self.suspicion(hidden), self.options.trust)
         return (self.steep * (far - LEVELLED * common) + self.far + moved)[:, 0], hidden, apart
 
+    def dimmed(self, cells: Tensor, apart: Tensor) -> Tensor:
+        """Scores of cells (N, h, w) at distances (N, h, w), levelled as a heatmap's instead of as a frame's."""
+        return cells + self.steep * (LEVELLED - DIMMED) * level(apart).log()
+
     def drawn(self, cells: Tensor, apart: Tensor, features: tuple[Tensor, ...]) -> Tensor:
-        """Scores of cells (N, h, w) at distances (N, h, w), with the memory's outlines: on the grid of its finest map."""
-        outlined = self.memory.with_outlines(apart, features)
+        """Scores of cells (N, h, w) at distances (N, h, w), levelled and outlined as the memory's, on its finest map's grid."""
+        outlined, cells = self.memory.with_outlines(apart, features), self.dimmed(cells, apart)
         grid = outlined.shape[1:]
         if cells.shape[1:] == grid:
             return cells
@@ -164,19 +166,23 @@ class TrainedAnomalyNet(ScoredNet):
         return resized(cells[:, None], grid)[:, 0] + self.steep * (outlined / wide).log()
 
     def known(
-        self, suspected: Tensor, hidden: Tensor, weight: Tensor | float | None = None
+        self, suspected: Tensor, drawn: Tensor, hidden: Tensor, features: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
-        """Scores of frames and cells with what real defects taught, weighed by `weight` in place of the head's own."""
-        share = self.weight if weight is None else weight
-        cells = suspected + share * bounded(self.knowledge(hidden)[:, 0], self.real)
-        seen = torch.cat([hidden.amax(dim=(2, 3)), hidden.mean(dim=(2, 3))], dim=1)
-        return self.score(cells) + share * bounded(self.frame(seen)[:, 0], self.real), cells
+        """Scores of frames and of drawn cells with what real defects taught, as much of it as the weight says."""
+        if self.taught is None:
+            return self.score(suspected), drawn
+        cells, frames = (self.weight * one for one in self.taught(features, hidden))
+        there = resized(cells[:, None], suspected.shape[1:])[:, 0]
+        return self.score(suspected + there) + frames, drawn + cells
 
     def weighed(self, features: tuple[Tensor, ...], weights: Sequence[float]) -> Tensor:
         """Scores of the frames with each of the weights, (N, w)."""
-        vectors = self.memory.vectors(features)
-        suspected, hidden, _ = self.judge(self.memory.white(vectors).transpose(1, 2).reshape(vectors.shape))
-        return torch.stack([self.known(suspected, hidden, weight)[0] for weight in weights], dim=1)
+        own, found = self.weight.clone(), []
+        for weight in weights:
+            self.weight.fill_(weight)
+            found.append(self(features)[0])
+        self.weight.copy_(own)
+        return torch.stack(found, dim=1)
 
     def score(self, cells: Tensor) -> Tensor:
         """Scores of frames (N,) by those of their highest cells."""
@@ -235,19 +241,6 @@ class Seen(NamedTuple):
     noised_cells: Tensor  # (n, H, W)
     chosen: Tensor  # bool (N,), n of them
     where: Tensor  # uint8 (n, H, W)
-
-
-def bounded(values: Tensor, most: Tensor | float) -> Tensor:
-    """Values held within -most..most, hardly changed while they are small; 0 where most is."""
-    return most * torch.tanh(values / (most + LEAST))
-
-
-def silent(layer: Layer) -> Layer:
-    """A layer that says 0 until it has learned."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 def marks(masks: Tensor) -> Tensor:

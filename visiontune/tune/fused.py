@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 
 import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+Reader = Callable[[nn.Module, Tensor], Sequence[Tensor]]  # what is read of a backbone for pictures
 CLOSE = 1e-3  # relative difference of what it gives that counts as rounding
 
 
 @torch.no_grad()
-def fused(backbone: nn.Module, pictures: Tensor) -> nn.Module:
+def fused(backbone: nn.Module, pictures: Tensor, read: Reader) -> nn.Module:
     """A copy of the backbone, in evaluation mode, with every batch normalisation that follows a convolution folded into it.
 
-    Which follows which is seen on `pictures`, normalised (N, 3, h, w); modules keep their names. Where what comes out is not
-    the same up to rounding, because a convolution's output goes elsewhere too, the backbone itself comes back.
+    Which follows which is seen on `pictures`, normalised (N, 3, h, w); modules keep their names. Where anything of what `read`
+    reads of a backbone for them is not the same up to rounding, because a convolution's output goes elsewhere too or is itself
+    read, the backbone itself comes back.
     """
     backbone.eval()
-    expected = backbone(pictures)
+    expected = read(backbone, pictures)
     twin = copy.deepcopy(backbone)
     for conv, norm in followed(twin, pictures):
         weight, bias = fuse_conv_bn_weights(
@@ -34,12 +37,15 @@ def fused(backbone: nn.Module, pictures: Tensor) -> nn.Module:
         )
         conv.weight, conv.bias = weight, bias
         put(twin, norm, norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity())
-    found = twin(pictures)
-    return (
-        twin
-        if torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE * float(expected.abs().max()))
-        else backbone
-    )
+    pairs = zip(read(twin, pictures), expected, strict=True)
+    return twin if all(alike(found, one) for found, one in pairs) else backbone
+
+
+def alike(found: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors of one shape are the same up to rounding."""
+    if not expected.numel():
+        return True
+    return torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE * float(expected.abs().max()))
 
 
 def followed(backbone: nn.Module, pictures: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from visiontune.tune.keeper import PhaseResult
 from visiontune.tune.learner import Epoch, balanced_accuracy
 from visiontune.tune.net import Net
 from visiontune.tune.progress import counted
-from visiontune.tune.pyramid import mapped
+from visiontune.tune.pyramid import Tap, mapped
 from visiontune.tune.temper import temper
 
 BATCH = 16  # pictures that are remembered together: each batch costs as much as the places have covariances
@@ -81,7 +82,8 @@ def remember(net: Net, memory: MemoryNet, train: Share, *, seed: int, console: C
     net.open_top(0)
     net.eval()
     good = good_of(train.data)
-    backbone = fused(net.backbone, net.normalised(torch.from_numpy(train.frames[good[:1]])))
+    read = partial(mapped, wanted=read_by(memory, net))
+    backbone = fused(net.backbone, net.normalised(torch.from_numpy(train.frames[good[:1]])), read)
     # not in inference mode: what is remembered is part of a network that may train
     with torch.no_grad(), counted(console, "remembering good parts", len(good)) as step:
 
@@ -102,9 +104,14 @@ def good_of(train: Dataset) -> NDArray[np.int64]:
     return np.flatnonzero(label_indices(train) == 0)
 
 
+def read_by(memory: MemoryNet, net: Net) -> tuple[Tap, ...]:
+    """The maps that a memory reads, and finer ones."""
+    return net.taps[: max(memory.chosen) + 1]
+
+
 def maps(net: Net, backbone: nn.Module, memory: MemoryNet, frames: NDArray[np.uint8]) -> tuple[Tensor, ...]:
     """What a memory reads of frames uint8 (n, h, w, 3): its `backbone`, folded or not, stops at the coarsest map it takes."""
-    wanted = net.taps[: max(memory.chosen) + 1]
+    wanted = read_by(memory, net)
     found = [
         mapped(backbone, net.normalised(torch.from_numpy(frames[at : at + FEW])), wanted)
         for at in range(0, len(frames), FEW)

@@ -25,7 +25,7 @@ def weigh(net: Net, head: TrainedAnomalyNet, val: Share, *, console: Console) ->
     A few defects of a few parts, learned by heart, are worse than none. `val` must hold real defects: planted ones cannot tell
     what real ones taught. Nothing is done where train held none.
     """
-    if not float(head.real):
+    if head.taught is None:
         return
     found = scores(net, lambda features: (head.weighed(features, WEIGHTS), features[0]), val.frames)
     defective = label_indices(val.data) != 0
