@@ -63,22 +63,29 @@ def main():
     parser.add_argument("--splits", type=int, default=0, metavar="N")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    if given.splits and not given.peer:
+        parser.error("--splits compares ours with PaDiM and needs --peer")
     torch.set_num_threads(1)
     data = read(given.data)
     with tempfile.TemporaryDirectory() as folder:
         place, keep = Path(folder), given.keep or Path(folder) / "peers"
         lines, whole = on_one_split(split(data), given, place, keep)
+        print("\n".join(lines), flush=True)
         if given.splits:
             found = [on_split(data, seed, given, place, keep) for seed in range(given.splits)]
-            lines += on_splits(np.array(found))
-    print("\n".join(lines))
+            means = on_splits(np.array(found))
+            print("\n".join(means))
+            lines += means
     if given.write:
         write(lines, given, whole)
 
 
 def on_one_split(data, given, folder, keep):
     """The table of one split, and the seconds of our fit with val."""
-    sides = [ours(data, given, folder)]
+    seconds = fitted(hardly_val(data), given, folder / "alone")[0]
+    sides = [ours(data, given, folder / "whole")]
+    whole, sides[0]["seconds"] = sides[0]["seconds"], seconds
+    print(f"{sides[0]['name']}: fit {seconds:.1f} CPU s, with all of val {whole:.1f}", flush=True)
     if given.peer:
         sides += [theirs(method, data, given, keep) for method in ("PaDiM", "PatchCore")]
     test = data.share("test")
@@ -93,7 +100,7 @@ def on_one_split(data, given, folder, keep):
         figures = [*(f"{value:.3f}" for value in found), f"{side['seconds']:.1f}", f"{each:.2f}"]
         size = sum(part.stat().st_size for part in side["file"].parent.glob(f"{side['file'].name}*")) / 1e6
         lines.append(f"| {side['name']} | {' | '.join(figures)} | {size:.1f} |")
-    return lines, sides[0]["whole"]
+    return lines, whole
 
 
 def on_split(data, seed, given, folder, keep):
@@ -122,17 +129,7 @@ def on_splits(found):
 
 def ours(data, given, folder):
     """The memory, fitted and exported."""
-    recipe = Recipe(
-        backbone=given.backbone,
-        head=Anomaly(memory=given.memory),
-        policy=policies.none(),
-        size=(given.size, given.size),
-    )
-    seconds, run = [], None
-    for part in (hardly_val(data), data):
-        begun = time.process_time()
-        run = finetune(recipe, part, out=folder / f"run{len(part)}", console=Console(file=io.StringIO()))
-        seconds.append(time.process_time() - begun)
+    seconds, run = fitted(data, given, folder)
     inspector = Inspector(run.export())
 
     def judge(frame):
@@ -140,8 +137,20 @@ def ours(data, given, folder):
         return verdict.severity, verdict.heatmap
 
     name = f"visiontune Anomaly(memory={given.memory})"
-    print(f"{name}: with all of val {seconds[1]:.1f} CPU s", flush=True)
-    return {"name": name, "judge": judge, "seconds": seconds[0], "whole": seconds[1], "file": run.model}
+    return {"name": name, "judge": judge, "seconds": seconds, "file": run.model}
+
+
+def fitted(data, given, folder):
+    """CPU seconds of a fit of the memory, and its run."""
+    recipe = Recipe(
+        backbone=given.backbone,
+        head=Anomaly(memory=given.memory),
+        policy=policies.none(),
+        size=(given.size, given.size),
+    )
+    begun = time.process_time()
+    run = finetune(recipe, data, out=folder, console=Console(file=io.StringIO()))
+    return time.process_time() - begun, run
 
 
 def hardly_val(data):

@@ -180,6 +180,16 @@ def test_what_is_not_wanted_is_decoded_when_it_is_asked_for(parts, tmp_path, dec
     assert len(decodes) == 3 + (N - 3) + N
 
 
+def test_a_broken_picture_that_is_not_wanted_raises_when_it_is_asked_for(parts, tmp_path):
+    parts.samples[5].path.write_bytes(b"no picture")
+    frames = load(parts, FIT, folder=tmp_path / "store", wanted=[0, 3, 4])
+    assert frames[[0, 3, 4]].shape == (3, *SIZE, 3)
+    with pytest.raises(BadFrame, match=parts.samples[5].path.name):
+        frames[5]
+    with pytest.raises(BadFrame, match=parts.samples[5].path.name):
+        load(parts, FIT, folder=tmp_path / "store")
+
+
 def test_progress_counts_every_picture(parts, tmp_path):
     for options in ({}, {"folder": tmp_path}, {"folder": tmp_path}, {"folder": tmp_path, "store_gb": 0}):
         done = []

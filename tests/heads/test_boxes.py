@@ -147,6 +147,15 @@ def test_boxes_lie_where_their_neighbours_agree(data):
     assert found.numpy() == pytest.approx(np.array(expected), abs=1e-4)
 
 
+def test_no_mean_lies_beyond_the_boxes_it_is_of():
+    """Not by a rounding either: the border of the picture ends them all."""
+    draw = torch.Generator().manual_seed(0)
+    boxes = torch.tensor([0.1, 0.1, 127.9, 127.9]).expand(200, 4)
+    scores = torch.rand(200, 50, generator=draw)
+    found = agreed(boxes[:50], torch.arange(50), boxes, scores)
+    assert (found == boxes[:50]).all()
+
+
 def test_a_box_that_stays_moves_towards_a_weaker_one_that_went():
     boxes = torch.tensor([[0.0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]])
     scores = torch.tensor([[0.8], [0.4], [0.6]])

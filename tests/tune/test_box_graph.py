@@ -1,4 +1,4 @@
-"""Boxes in the graph: suppression and placing by plain operators are what torch does, to the bit, for any number of frames."""
+"""Boxes in the graph: suppression and placing by plain operators are what torch does, for any number of frames."""
 
 from functools import cache
 
@@ -28,10 +28,10 @@ def head(most=6):
 
 
 @cache
-def session(roi=None, most=6):
+def session(roi=None, most=6, cells=CELLS):
     """frames, and what all cells say, in; boxes out."""
     nodes, tensors = fit_nodes("frames", "fitted", size=SIZE, roi=roi)
-    words = {BOX_WORD: [CELLS, 4], SCORE_WORD: [CELLS, KINDS]}
+    words = {BOX_WORD: [cells, 4], SCORE_WORD: [cells, KINDS]}
     nodes += [helper.make_node("Identity", [f"{word}.in"], [word]) for word in words]
     frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, ["n", "h", "w", 3])
     given, out = (
@@ -48,7 +48,7 @@ def session(roi=None, most=6):
 def said(boxes, scores, shape=SIZE, **options):
     frames = np.zeros((len(boxes), *shape, 3), np.uint8)
     feed = {"frames": frames, f"{BOX_WORD}.in": boxes.numpy(), f"{SCORE_WORD}.in": scores.numpy()}
-    return session(**options).run(["boxes", "box_scores", "box_kinds"], feed)
+    return session(cells=boxes.shape[1], **options).run(["boxes", "box_scores", "box_kinds"], feed)
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,6 +70,21 @@ def test_what_stays_is_what_torch_leaves(data):
     assert [(one.shape, one.dtype) for one in found] == [(one.shape, one.dtype) for one in expected]
     assert found[0] == pytest.approx(expected[0], abs=1e-4)
     assert (found[1] == expected[1]).all() and (found[2] == expected[2]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**20), st.integers(1, 3), st.booleans())
+def test_the_strongest_cells_have_a_say_and_of_equal_ones_the_first(seed, most, equal):
+    """More cells than are heard, and ties at their end."""
+    draw = torch.Generator().manual_seed(seed)
+    corners = torch.randint(0, 6, (1, 64, 2), generator=draw).float()
+    boxes = torch.cat([corners, corners + 10 + torch.randint(0, 3, (1, 64, 2), generator=draw)], dim=2)
+    scores = torch.rand(1, 64, KINDS, generator=draw)
+    if equal:
+        scores = (3 * scores).round() / 4
+    found = said(boxes, scores, most=most)
+    expected = [one.numpy() for one in head(most).suppression.left(boxes, scores)]
+    assert found[0] == pytest.approx(expected[0], abs=1e-4) and (found[1] == expected[1]).all()
 
 
 @pytest.mark.parametrize("roi", [None, (0.21, 0.1, 0.83, 0.95)])

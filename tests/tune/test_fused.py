@@ -102,6 +102,24 @@ def test_a_convolution_that_is_read_elsewhere_is_left_alone(kind):
         assert torch.allclose(fused(backbone, PICTURES, pooled)(PICTURES), backbone(PICTURES))
 
 
+class Shared(Forked):
+    """A convolution that is used twice with its normalisation, before one that is used once."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Sequential(nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2))
+
+    def forward(self, pictures):
+        return self.last(self.norm(self.conv(pictures)) - self.norm(self.conv(2 * pictures)))
+
+
+def test_what_is_used_twice_stays_and_the_rest_is_folded():
+    torch.manual_seed(0)
+    backbone = lively(Shared())
+    twin = fused(backbone, PICTURES, pooled)
+    assert isinstance(twin.norm, nn.BatchNorm2d) and not isinstance(twin.last[1], nn.BatchNorm2d)
+
+
 def test_a_normalisation_of_what_a_convolution_did_not_give_stays():
     backbone = lively(
         nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten())

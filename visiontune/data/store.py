@@ -49,7 +49,7 @@ def load(
     """All pictures of `dataset`, decoded and fitted: uint8 (n, h, w, 3), in the dataset's order.
 
     window    of 16-bit grey; see `decode`.
-    wanted    numbers of the pictures that a folder shall keep, all if None; the others are decoded when they are asked for.
+    wanted    numbers of the pictures that a folder shall keep, all if None; the others are not opened until they are asked for.
     folder    where the decoded pictures are kept, to be mapped into memory; None keeps them in RAM. Pictures that are there
               already are not decoded again: each is known by the sha256 of its file, together with size, region, window and
               the versions of what decodes. So a folder may be shared by runs, data sets and shares, and a kill at any moment
@@ -60,8 +60,8 @@ def load(
     say       is told, before it starts, what the folder will hold, and afterwards what did not fit.
     progress  is called with 1 for each picture.
 
-    Raises BadFrame with the path of the first picture that cannot be read, and BadData for one that changes meanwhile: a
-    picture is never replaced by another.
+    Raises BadFrame with the path of the first picture of those that cannot be read, the others' when they are asked for, and
+    BadData for one that changes meanwhile: a picture is never replaced by another.
     """
     reader = Reader(fit, window)
     paths = [sample.path for sample in dataset]

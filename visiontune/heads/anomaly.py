@@ -29,10 +29,11 @@ class Anomaly:
             a small MobileNet at 224 px takes twice as long as that of Classify, with 500 one and a half times.
     width   channels of a vector at most: where the maps have more, a random projection keeps their distances.
 
-    It needs no training: features of good training pictures are whitened at each place of the frame, and the distance to the
-    nearest kept one is the score (PatchCore, Roth et al. 2022, arXiv 2106.08265; the covariance of a place as in PaDiM, Defard
-    et al. 2020, arXiv 2011.08785). Parts should lie about alike in the frame. It tells good from "defective", no kinds; pictures
-    of defects in train are left aside, those in val set severity and bands.
+    It needs no training: features of good training pictures are whitened at each place of the frame (the covariance of a place
+    as in PaDiM, Defard et al. 2020, arXiv 2011.08785), and a cell's score is its distance to the nearest kept one (PatchCore,
+    Roth et al. 2022, arXiv 2106.08265), over a power of the frame's median distance. Parts should lie about alike in the frame.
+    It tells good from "defective", no kinds; pictures of defects in train are left aside, not even opened; those in val set
+    severity and bands.
     """
 
     task: ClassVar[str] = "anomaly"

@@ -40,7 +40,8 @@ class Suppression:
         chosen, strength, kinds = strongest(
             boxes, scores, least=self.least, overlap=self.overlap, most=self.most
         )
-        heard = scores.amax(dim=1).topk(min(HEARD * self.most, len(scores))).indices
+        # of equal ones the first, as in ONNX's TopK
+        heard = scores.amax(dim=1).argsort(descending=True, stable=True)[: HEARD * self.most]
         placed = agreed(chosen, kinds, boxes[heard], scores[heard])
         return torch.where(strength[:, None] > 0, placed, chosen), strength, kinds
 

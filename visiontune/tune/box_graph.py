@@ -110,7 +110,7 @@ def suppressed(parts: Nodes, rules: Suppression, scores: str) -> str:
 def agreed(parts: Nodes, rules: Suppression, scores: str, chosen: str, kind: str, cells: int) -> str:
     """Boxes (n, most, 4) where the strongest cells agree, of `chosen` ones and their kinds' columns: heads.boxes.agreed.
 
-    Those of score 0 have no neighbours in their column that count, or are covered by what stands in their place.
+    What becomes of those of score 0 does not matter: they are hidden later.
     """
     heard = min(HEARD * rules.most, cells)
     node, last = parts.node, parts.ints("boxes.last", [-1])
